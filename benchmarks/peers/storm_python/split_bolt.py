@@ -1,0 +1,15 @@
+"""Splits lines into words, as a process that Storm talks to; runs where ``pystorm`` is installed."""
+
+from pystorm import Bolt, Tuple
+
+
+class SplitBolt(Bolt):  # type: ignore[misc]  # pystorm has no types
+    """Emits each word of a line; pystorm anchors it to the line and acks the line afterwards."""
+
+    def process(self, tup: Tuple) -> None:
+        for word in tup.values[0].split():
+            self.emit([word])
+
+
+if __name__ == "__main__":
+    SplitBolt().run()

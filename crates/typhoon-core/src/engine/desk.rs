@@ -1,0 +1,472 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{Clock, Kit, Mail, Plan, Shared, Traffic};
+use crate::ack::{Edges, Finished, Ledger, Lineage, Outcome, Relay, Root, Settled, Wheel};
+use crate::flow::{Envelope, Key, Outlet, Pick, Route, TaskId, Way};
+
+/// Look at the clock, and at whether the worker is stopping, once per so many tuples.
+const STRIDE: u32 = 32;
+/// A turn of an executor ends after this many nanoseconds.
+const QUANTUM: u64 = 1_000_000;
+
+/// Why an emit did not happen. Nothing was sent.
+#[derive(Debug)]
+pub enum EmitError<E> {
+    /// A value cannot be a key of a fields grouping.
+    Key(E),
+    /// What this call emitted so far and found no room has reached the hard limit.
+    Full,
+    /// 16 million trees are pending.
+    TooManyTrees,
+    /// The named task does not subscribe to the stream, or not by direct grouping.
+    NotATarget(TaskId),
+}
+
+/// How the copies of an emitted tuple are tracked. For each copy a fresh edge is drawn, and added to the anchors
+/// before the copy is sent.
+pub trait Anchor {
+    fn child(&mut self, edges: &mut Edges) -> Lineage;
+}
+
+/// Nobody is told what becomes of it.
+pub struct Untracked;
+
+impl Anchor for Untracked {
+    #[inline(always)]
+    fn child(&mut self, _: &mut Edges) -> Lineage {
+        Lineage::NONE
+    }
+}
+
+/// One tree; `made` collects the edges.
+pub struct One<'a> {
+    pub root: Root,
+    pub made: &'a mut u64,
+}
+
+impl Anchor for One<'_> {
+    #[inline(always)]
+    fn child(&mut self, edges: &mut Edges) -> Lineage {
+        let edge = edges.draw();
+        *self.made ^= edge;
+        Lineage::one(self.root, edge)
+    }
+}
+
+/// Any number of tuples, each in any number of trees. Each anchor has an edge of its own to the child, as in Storm: one
+/// edge for two anchors of the same tree would cancel out.
+pub struct Anchors<'a>(pub &'a mut [(Lineage, u64)]);
+
+impl Anchor for Anchors<'_> {
+    fn child(&mut self, edges: &mut Edges) -> Lineage {
+        let mut pairs = Vec::with_capacity(self.0.len());
+        for (lineage, made) in self.0.iter_mut().filter(|(lineage, _)| lineage.is_tracked()) {
+            let edge = edges.draw();
+            *made ^= edge;
+            lineage.each(|root, _| pairs.push((root, edge)));
+        }
+        Lineage::many(pairs)
+    }
+}
+
+/// What a component works with during a call: everything of its loop but the components themselves.
+pub struct Desk<K: Kit> {
+    pub clock: K::Clock,
+    pub(super) shared: Arc<Shared<K>>,
+    pub(super) traffic: Traffic<K>,
+    pub(super) ledger: Ledger<K::Token>,
+    pub(super) wheel: Wheel,
+    edges: Edges,
+    /// By executor of this loop, by task of it.
+    outlets: Vec<Vec<Vec<Outlet>>>,
+    tasks: Vec<Vec<TaskId>>,
+    numbers: Vec<usize>,
+    pub(super) pending: Vec<Vec<u32>>,
+    pub(super) settled: Vec<VecDeque<Finished<K::Token>>>,
+    /// At most one tick waits for a task.
+    pub(super) ticking: Vec<Vec<bool>>,
+    hard_limit: usize,
+    /// Whose turn it is.
+    pub(super) executor: usize,
+    /// Calls until the clock is looked at again.
+    left: u32,
+    pub(super) turn_ends: u64,
+    /// Emits so far; tells whether a call emitted.
+    pub(super) emits: u64,
+}
+
+impl<K: Kit> Desk<K> {
+    pub(super) fn new(shared: Arc<Shared<K>>, plan: &mut Plan, clock: K::Clock) -> Self {
+        let numbers: Vec<usize> = plan.executors.iter().map(|e| e.number).collect();
+        let timeout = plan.message_timeout.map(|t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
+        Desk {
+            traffic: Traffic::new(Arc::clone(&shared), plan.line, numbers.clone(), plan.high_water),
+            ledger: Ledger::new(plan.worker, plan.line, Arc::clone(&shared.blocks), plan.seed ^ 0x5bd1_e995),
+            wheel: Wheel::new(timeout, clock.now()),
+            edges: Edges::new(plan.seed),
+            outlets: plan.executors.iter_mut().map(|e| std::mem::take(&mut e.outlets)).collect(),
+            tasks: plan.executors.iter().map(|e| e.tasks.clone()).collect(),
+            pending: plan.executors.iter().map(|e| vec![0; e.tasks.len()]).collect(),
+            settled: plan.executors.iter().map(|_| VecDeque::new()).collect(),
+            ticking: plan.executors.iter().map(|e| vec![false; e.tasks.len()]).collect(),
+            hard_limit: plan.hard_limit,
+            executor: 0,
+            left: 0,
+            turn_ends: 0,
+            emits: 0,
+            numbers,
+            shared,
+            clock,
+        }
+    }
+
+    // ------------------------------------------------------------------ taking
+
+    pub(super) fn begin_turn(&mut self, executor: usize, now: u64) {
+        self.executor = executor;
+        self.turn_ends = now.saturating_add(QUANTUM);
+        self.left = STRIDE;
+    }
+
+    /// The next tuple for the executor whose turn it is; None when the turn is over.
+    #[inline(always)]
+    pub fn next(&mut self) -> Option<Envelope<K::Payload>> {
+        if self.left == 0 && !self.renew() {
+            return None;
+        }
+        self.left -= 1;
+        let envelope = self.traffic.pop(self.executor)?;
+        self.shared.figures[self.numbers[self.executor]].calls.add(1);
+        Some(envelope)
+    }
+
+    /// How many tuples wait for the executor whose turn it is.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.traffic.queued(self.executor)
+    }
+
+    #[cold]
+    fn renew(&mut self) -> bool {
+        let held_back = self.traffic.held_back(self.executor) > 0 && !self.traffic.in_ring(self.executor);
+        if held_back && !self.traffic.flush(self.executor) {
+            return false;
+        }
+        if self.shared.is_stopping() || self.clock.now() >= self.turn_ends {
+            return false;
+        }
+        self.left = STRIDE;
+        true
+    }
+
+    /// A call of `next_tuple` begins.
+    pub(super) fn called(&self) {
+        self.shared.figures[self.numbers[self.executor]].calls.add(1);
+    }
+
+    /// Has the spout whose turn it is had its time? Looks at the clock at some calls only.
+    pub(super) fn is_turn_over(&self, call: usize) -> bool {
+        self.shared.is_stopping() || (call % 16 == 15 && self.clock.now() >= self.turn_ends)
+    }
+
+    pub(super) fn numbers(&self) -> &[usize] {
+        &self.numbers
+    }
+
+    /// The tick that waited for this task has been taken.
+    pub fn ticked(&mut self, slot: usize) {
+        self.ticking[self.executor][slot] = false;
+    }
+
+    /// Which task of its executor a task is.
+    #[inline(always)]
+    #[must_use]
+    pub fn slot(&self, task: TaskId) -> usize {
+        self.shared.places[task as usize].slot as usize
+    }
+
+    // ------------------------------------------------------------------ emitting
+
+    /// The output stream of a task of the executor whose turn it is.
+    #[inline(always)]
+    #[must_use]
+    pub fn outlet(&self, slot: usize, stream: usize) -> &Outlet {
+        &self.outlets[self.executor][slot][stream]
+    }
+
+    /// Emit on a stream whose routes choose for themselves (not direct, not custom).
+    ///
+    /// # Errors
+    /// [`EmitError::Key`] and [`EmitError::Full`]; nothing was sent then.
+    #[inline(always)]
+    pub fn emit<A: Anchor>(
+        &mut self,
+        slot: usize,
+        stream: usize,
+        payload: K::Payload,
+        mut anchor: A,
+    ) -> Result<(), EmitError<<K::Payload as Key>::Error>> {
+        let from = self.executor;
+        let outlet = &mut self.outlets[from][slot][stream];
+        self.emits += 1;
+        if let [route] = outlet.routes.as_mut_slice() {
+            if !matches!(route.pick, Pick::All) {
+                let index = match route.choose(&payload, &mut self.edges) {
+                    Ok(index) => index,
+                    Err(error) => return Err(EmitError::Key(error)),
+                };
+                if self.traffic.held_back(from) >= self.hard_limit {
+                    return Err(EmitError::Full);
+                }
+                let way = Way::new(route.targets[index], self.tasks[from][slot], outlet.stream);
+                let lineage = anchor.child(&mut self.edges);
+                outlet.emitted.add(1);
+                outlet.transferred.add(1);
+                if !self.traffic.send(from, Envelope { payload, lineage, way }) {
+                    self.left = 0;
+                }
+                return Ok(());
+            }
+        }
+        self.emit_to(slot, stream, payload, anchor, None, &[]).map(drop)
+    }
+
+    /// Emit on any stream. `direct` names the task of a direct emit; `custom` has the tasks that the objects of custom
+    /// groupings chose, by route. Returns the tasks that got a copy.
+    ///
+    /// # Errors
+    /// As [`Desk::emit`], and [`EmitError::NotATarget`].
+    pub fn emit_to<A: Anchor>(
+        &mut self,
+        slot: usize,
+        stream: usize,
+        payload: K::Payload,
+        mut anchor: A,
+        direct: Option<TaskId>,
+        custom: &[(usize, Vec<TaskId>)],
+    ) -> Result<Vec<TaskId>, EmitError<<K::Payload as Key>::Error>> {
+        let from = self.executor;
+        let outlet = &mut self.outlets[from][slot][stream];
+        let mut targets = Vec::new();
+        if let Some(task) = direct {
+            let subscribed = |route: &Route| matches!(route.pick, Pick::Direct) && route.targets.contains(&task);
+            if !outlet.routes.iter().any(subscribed) {
+                return Err(EmitError::NotATarget(task));
+            }
+            targets.push(task);
+        } else {
+            for (number, route) in outlet.routes.iter_mut().enumerate() {
+                match &route.pick {
+                    Pick::All => targets.extend_from_slice(&route.targets),
+                    Pick::Direct => {}
+                    Pick::Custom(_) => {
+                        for (_, chosen) in custom.iter().filter(|(of, _)| *of == number) {
+                            targets.extend_from_slice(chosen);
+                        }
+                    }
+                    _ => {
+                        let index = route.choose(&payload, &mut self.edges).map_err(EmitError::Key)?;
+                        targets.push(route.targets[index]);
+                    }
+                }
+            }
+        }
+        if self.traffic.held_back(from) >= self.hard_limit {
+            return Err(EmitError::Full);
+        }
+        self.emits += 1;
+        outlet.emitted.add(1);
+        outlet.transferred.add(targets.len() as u64);
+        let (source, stream) = (self.tasks[from][slot], outlet.stream);
+        // All edges first: a tree must not end between the first copy and the last.
+        let lineages: Vec<Lineage> = targets.iter().map(|_| anchor.child(&mut self.edges)).collect();
+        for (target, lineage) in targets.iter().zip(lineages) {
+            let envelope = Envelope { payload: payload.clone(), lineage, way: Way::new(*target, source, stream) };
+            if !self.traffic.send(from, envelope) {
+                self.left = 0;
+            }
+        }
+        Ok(targets)
+    }
+
+    /// Count an emit that no task subscribes to.
+    #[inline(always)]
+    pub fn emit_to_nobody(&mut self, slot: usize, stream: usize) {
+        self.emits += 1;
+        self.outlets[self.executor][slot][stream].emitted.add(1);
+    }
+
+    /// Try to get rid of what this executor emitted; true if nothing is left in its outbox. For components on a thread
+    /// of their own, which wait in the middle of a call.
+    pub fn relieve(&mut self) -> bool {
+        let empty = self.traffic.flush(self.executor);
+        self.traffic.dispatch();
+        empty
+    }
+
+    /// Tuples in the outbox of the executor whose turn it is.
+    #[inline(always)]
+    #[must_use]
+    pub fn held_back(&self) -> usize {
+        self.traffic.held_back(self.executor)
+    }
+
+    // ------------------------------------------------------------------ trees
+
+    /// Begin a tree for a tuple of a spout; [`Desk::seal`] must follow, with the edges of its copies.
+    ///
+    /// # Errors
+    /// [`EmitError::TooManyTrees`], and the token is given back.
+    #[inline]
+    pub fn open_tree(&mut self, slot: usize, token: K::Token) -> Option<Root> {
+        let now = self.clock.now();
+        let task = self.tasks[self.executor][slot];
+        let root = self.ledger.open(task, token, &self.wheel, now)?;
+        self.pending[self.executor][slot] += 1;
+        Some(root)
+    }
+
+    /// All copies were sent; a tree without any is complete.
+    #[inline(always)]
+    pub fn seal(&mut self, root: Root, made: u64) {
+        self.settle(root, made);
+    }
+
+    /// Forget a tree whose emit did not happen; gives its token back.
+    pub fn cancel_tree(&mut self, slot: usize, root: Root) -> Option<K::Token> {
+        match self.ledger.fail(root, 0) {
+            Settled::Finished(finished) => {
+                self.pending[self.executor][slot] -= 1;
+                Some(finished.token)
+            }
+            _ => None,
+        }
+    }
+
+    /// Begin a relay for a batch of inputs; [`Desk::seal_relay`] must follow.
+    pub fn open_relay(&mut self) -> Option<Root> {
+        self.ledger.relay(&self.wheel, self.clock.now())
+    }
+
+    /// The batch was processed: when all that was emitted for it (`made`) is settled, so are `inputs`.
+    pub fn seal_relay(&mut self, root: Root, inputs: Vec<(Lineage, u64)>, made: u64) {
+        self.ledger.set_relay(root, Relay { inputs });
+        self.settle(root, made);
+    }
+
+    /// Add edges to a tree of any ledger of this worker.
+    #[inline(always)]
+    pub fn settle(&mut self, root: Root, edges: u64) {
+        let clock = &self.clock;
+        match self.ledger.settle(root, edges, || clock.now()) {
+            Settled::Open => {}
+            ended => self.ended(root, Some(edges), ended),
+        }
+    }
+
+    /// The executor is done with an input tuple: `made` are the edges of what it emitted for it.
+    #[inline(always)]
+    pub fn ack(&mut self, lineage: &Lineage, made: u64) {
+        self.shared.figures[self.numbers[self.executor]].acked.add(1);
+        self.pass(lineage, made);
+    }
+
+    /// Count an ack of a tuple that a relay settles.
+    pub fn count_ack(&self) {
+        self.shared.figures[self.numbers[self.executor]].acked.add(1);
+    }
+
+    /// The executor whose turn it is, by its number in the loop.
+    #[must_use]
+    pub fn executor(&self) -> usize {
+        self.executor
+    }
+
+    /// Settle without counting an ack of the component's.
+    #[inline(always)]
+    pub fn pass(&mut self, lineage: &Lineage, made: u64) {
+        if let Some((root, edge)) = lineage.single() {
+            self.settle(root, edge ^ made);
+        } else {
+            lineage.each(|root, edge| self.settle(root, edge ^ made));
+        }
+    }
+
+    /// The executor could not process an input tuple: all its trees fail.
+    pub fn fail(&mut self, lineage: &Lineage) {
+        self.shared.figures[self.numbers[self.executor]].failed.add(1);
+        lineage.each(|root, _| self.fail_root(root));
+    }
+
+    /// End a tree of any ledger of this worker, as failed.
+    pub fn fail_root(&mut self, root: Root) {
+        let ended = self.ledger.fail(root, self.clock.now());
+        self.ended(root, None, ended);
+    }
+
+    /// Give all trees of a tuple a whole time-out again.
+    pub fn reset_timeout(&mut self, lineage: &Lineage) {
+        lineage.each(|root, _| {
+            if !self.ledger.reset(root, &self.wheel) {
+                if let Some(line) = self.elsewhere(root) {
+                    self.traffic.post(line, Mail::Reset(root));
+                }
+            }
+        });
+    }
+
+    /// What this spout task's pending tuples are named, oldest first; for people who ask what a run waits for.
+    pub fn pending_tokens(&self, slot: usize) -> Vec<&K::Token> {
+        self.ledger.tokens(self.tasks[self.executor][slot])
+    }
+
+    fn elsewhere(&self, root: Root) -> Option<u16> {
+        self.shared.blocks.owner(root).filter(|line| usize::from(*line) < self.shared.peers.len())
+    }
+
+    #[inline(never)]
+    pub(super) fn ended(&mut self, root: Root, edges: Option<u64>, ended: Settled<K::Token>) {
+        match ended {
+            Settled::Finished(finished) => self.finished(finished),
+            Settled::Relay(relay, outcome) => self.relayed(relay, outcome),
+            Settled::Elsewhere => {
+                let (Some(line), own) = (self.elsewhere(root), self.traffic.line()) else { return };
+                match edges {
+                    _ if line == own => {}
+                    Some(edges) => self.traffic.settle_elsewhere(line, root, edges),
+                    None => self.traffic.post(line, Mail::Fail(root)),
+                }
+            }
+            Settled::Open | Settled::Unknown => {}
+        }
+    }
+
+    pub(super) fn timed_out(&mut self, ended: Settled<K::Token>) {
+        match ended {
+            Settled::Finished(finished) => self.finished(finished),
+            Settled::Relay(relay, outcome) => self.relayed(relay, outcome),
+            Settled::Open | Settled::Unknown | Settled::Elsewhere => {}
+        }
+    }
+
+    fn finished(&mut self, finished: Finished<K::Token>) {
+        let place = self.shared.places[finished.task as usize];
+        let (executor, slot) = (place.local as usize, place.slot as usize);
+        self.pending[executor][slot] -= 1;
+        self.settled[executor].push_back(finished);
+        self.traffic.ready.set(executor);
+    }
+
+    fn relayed(&mut self, relay: Relay, outcome: Outcome) {
+        for (lineage, made) in relay.inputs {
+            match outcome {
+                Outcome::Acked => self.pass(&lineage, made),
+                // The spout's own time-out speaks for the tree.
+                Outcome::TimedOut => {}
+                Outcome::Failed => lineage.each(|root, _| self.fail_root(root)),
+            }
+        }
+    }
+}
+

@@ -1,0 +1,17 @@
+//! What drives a worker: loops (one per thread) on which executors take turns.
+
+mod bits;
+mod component;
+mod desk;
+mod line;
+mod shared;
+mod spout;
+mod traffic;
+mod watch;
+
+pub use component::{Clock, Component, Kit, Next, Stop};
+pub use desk::{Anchor, Anchors, Desk, EmitError, One, Untracked};
+pub use line::{Loop, Rest};
+pub use shared::{ExecutorPlan, Figures, Gauge, Kind, Mail, Order, Peer, Plan, Shared, Status};
+pub use traffic::Traffic;
+pub use watch::{Held, Watchdog};

@@ -1,0 +1,248 @@
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Kit;
+use crate::ack::{Blocks, Root};
+use crate::flow::{Envelope, Mailbox, Outlet, Places, TaskId, Waker};
+use crate::measure::{Counter, Latency};
+
+/// What an executor runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Spout,
+    Bolt,
+}
+
+/// One executor, as its loop is told about it.
+pub struct ExecutorPlan {
+    pub kind: Kind,
+    /// Its number in the worker: the index of its gauge and figures.
+    pub number: usize,
+    pub tasks: Vec<TaskId>,
+    /// Output streams of each task.
+    pub outlets: Vec<Vec<Outlet>>,
+    pub max_pending: Option<usize>,
+    pub tick: Option<Duration>,
+}
+
+/// The executors of one loop, spouts first, then down-stream; and what holds for all of them.
+pub struct Plan {
+    pub line: u16,
+    pub worker: u16,
+    pub executors: Vec<ExecutorPlan>,
+    /// None: trees never time out.
+    pub message_timeout: Option<Duration>,
+    /// Tuples that an inbox takes before those who feed it have to wait.
+    pub high_water: usize,
+    /// Tuples that one call may emit beyond that, before emit refuses.
+    pub hard_limit: usize,
+    pub seed: u64,
+    pub active: bool,
+}
+
+/// How full an executor's inbox is, for threads that feed it.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    /// In its inbox; written by its own thread.
+    inbox: AtomicUsize,
+    /// On the way to it from other threads.
+    coming: AtomicUsize,
+    /// Somebody waits for room.
+    awaited: AtomicBool,
+    /// The loop in the topology that it is part of; 0 for none.
+    pub ring: AtomicU32,
+}
+
+impl Gauge {
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.inbox.load(Ordering::SeqCst) + self.coming.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn expect(&self, tuples: usize) {
+        self.coming.fetch_add(tuples, Ordering::SeqCst);
+    }
+
+    pub(super) fn arrive(&self, tuples: usize) {
+        self.coming.fetch_sub(tuples, Ordering::SeqCst);
+    }
+
+    pub(super) fn set(&self, queued: usize) {
+        self.inbox.store(queued, Ordering::SeqCst);
+    }
+
+    pub(super) fn wait(&self) {
+        self.awaited.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn take_awaited(&self) -> bool {
+        self.awaited.load(Ordering::SeqCst) && self.awaited.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// What is measured per executor; counters are exact.
+#[derive(Default)]
+pub struct Figures {
+    /// `process` calls' tuples, or calls of `next_tuple`.
+    pub calls: Counter,
+    /// Bolts: tuples acked and failed. Spouts: trees.
+    pub acked: Counter,
+    pub failed: Counter,
+    /// Spouts: trees that timed out.
+    pub timed_out: Counter,
+    /// Nanoseconds spent in turns.
+    pub busy: Counter,
+    /// Spouts: trees that have not ended.
+    pub pending: Counter,
+    /// Spouts: from emit to ack, of every tree.
+    pub complete: Latency,
+}
+
+/// What a loop says of itself to other threads.
+#[derive(Default)]
+pub struct Status {
+    /// Mail that was put into its box, and mail that it has dealt with.
+    posted: AtomicU64,
+    pub(super) handled: AtomicU64,
+    /// Rounds in which something happened.
+    pub(super) rounds: AtomicU64,
+    /// Waiting, with every queue empty.
+    pub(super) quiet: AtomicBool,
+    /// No spout task here has more data, and no tree is pending.
+    pub(super) ended: AtomicBool,
+    /// Number of the executor whose turn it is, plus one; 0 while it waits.
+    pub(super) turn: AtomicU32,
+}
+
+/// How others reach a loop.
+pub struct Peer<K: Kit> {
+    pub mailbox: Mailbox<Mail<K>>,
+    pub waker: Waker,
+    pub status: Status,
+}
+
+impl<K: Kit> Peer<K> {
+    /// Hand in, and ring if the loop may be asleep.
+    pub fn post(&self, mail: Vec<Mail<K>>) {
+        self.status.posted.fetch_add(mail.len() as u64, Ordering::SeqCst);
+        if self.mailbox.post(mail) {
+            self.waker.ring();
+        }
+    }
+}
+
+/// What travels between loops.
+pub enum Mail<K: Kit> {
+    Tuples(Vec<Envelope<K::Payload>>),
+    Settle(Vec<(Root, u64)>),
+    Fail(Root),
+    Reset(Root),
+    /// For the component of an executor (its number in the loop).
+    Request(usize, K::Request),
+    Order(Order),
+}
+
+/// What the worker's host asks of a loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Activate,
+    Deactivate,
+    /// A spout (its executor's number in the loop) has data: ask it now.
+    Wake(usize),
+    /// That spout will say when it has data: do not poll it.
+    Rings(usize),
+    /// One tick for each task of this executor, whatever its interval.
+    Tick(usize),
+    /// Look at the clock again.
+    Look,
+}
+
+const RUN: u8 = 0;
+const STOP: u8 = 1;
+
+/// What the loops of one worker share.
+pub struct Shared<K: Kit> {
+    pub places: Places,
+    pub blocks: Arc<Blocks>,
+    pub peers: Vec<Peer<K>>,
+    pub gauges: Vec<Gauge>,
+    pub figures: Vec<Figures>,
+    /// Members (executor numbers) of each loop in the topology, by ring number; 0 is unused.
+    pub rings: Vec<Vec<usize>>,
+    stop: AtomicU8,
+    open: AtomicUsize,
+}
+
+impl<K: Kit> Shared<K> {
+    /// # Errors
+    /// When the process has no file descriptors left for wakers.
+    pub fn new(places: Places, lines: usize, executors: usize, rings: Vec<Vec<usize>>) -> std::io::Result<Self> {
+        let peer = || Ok(Peer { mailbox: Mailbox::default(), waker: Waker::new()?, status: Status::default() });
+        let gauges: Vec<Gauge> = (0..executors).map(|_| Gauge::default()).collect();
+        for (ring, members) in rings.iter().enumerate() {
+            members.iter().for_each(|member| gauges[*member].ring.store(ring as u32, Ordering::Relaxed));
+        }
+        Ok(Shared {
+            places,
+            blocks: Arc::default(),
+            peers: (0..lines).map(|_| peer()).collect::<std::io::Result<_>>()?,
+            gauges,
+            figures: (0..executors).map(|_| Figures::default()).collect(),
+            rings,
+            stop: AtomicU8::new(RUN),
+            open: AtomicUsize::new(0),
+        })
+    }
+
+    /// Every loop ends its present call, closes its components and returns.
+    pub fn stop(&self) {
+        self.stop.store(STOP, Ordering::SeqCst);
+        self.ring_all();
+    }
+
+    #[inline(always)]
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) != RUN
+    }
+
+    pub fn ring_all(&self) {
+        self.peers.iter().for_each(|peer| peer.waker.ring());
+    }
+
+    /// A loop has opened its executors.
+    pub(super) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::SeqCst);
+        self.ring_all();
+    }
+
+    pub fn all_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst) >= self.peers.len()
+    }
+
+    /// Give the same order to every loop.
+    pub fn order(&self, order: Order) {
+        self.peers.iter().for_each(|peer| peer.post(vec![Mail::Order(order)]));
+    }
+
+    /// A stamp of everything that happened so far if nothing is happening now: all loops wait with empty queues and no
+    /// mail is under way. Two equal stamps in succession mean that nothing happened between them.
+    #[must_use]
+    pub fn quiet(&self) -> Option<u64> {
+        let mut stamp = 0u64;
+        for Peer { status, .. } in &self.peers {
+            let handled = status.handled.load(Ordering::SeqCst);
+            if !status.quiet.load(Ordering::SeqCst) || status.posted.load(Ordering::SeqCst) != handled {
+                return None;
+            }
+            stamp = stamp.wrapping_add(status.rounds.load(Ordering::SeqCst)).wrapping_add(handled);
+        }
+        self.all_open().then_some(stamp)
+    }
+
+    /// Has every spout task run out of data, with no tree pending?
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.peers.iter().all(|peer| peer.status.ended.load(Ordering::SeqCst))
+    }
+}

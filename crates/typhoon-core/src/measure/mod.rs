@@ -1,0 +1,7 @@
+//! What is counted and timed. The owner of a figure is one thread; any other may read it at any time.
+
+mod counter;
+mod latency;
+
+pub use counter::Counter;
+pub use latency::Latency;

@@ -1,0 +1,214 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Value, Values};
+use crate::ack::{Finished, Lineage};
+use crate::engine::{Component, Desk, EmitError, Kit, Next, One, Stop, Untracked};
+use crate::flow::{Envelope, Key, STREAM_TICK};
+
+/// Which ready-made component, and its parameters.
+#[derive(Debug, Clone)]
+pub enum Spec {
+    /// Spout: the same value over and over, `limit` times if given; tracked if `reliable`.
+    Const { value: Value, limit: Option<u64>, reliable: bool },
+    /// Bolt: a text field becomes its words, one tuple each.
+    Split { field: usize },
+    /// Bolt: how often each text was seen; emits (text, count) if anybody listens.
+    Count { field: usize },
+    /// Bolt: passes on tuples whose field equals the value.
+    Filter { field: usize, equals: Value },
+    /// Bolt: passes on everything.
+    Identity,
+    /// Bolt: the end of the line.
+    Null,
+}
+
+/// A ready-made component on one executor.
+#[derive(Debug)]
+pub struct Native {
+    spec: Spec,
+    /// By task of the executor.
+    state: Vec<State>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct State {
+    made: u64,
+    counts: HashMap<Box<str>, i64>,
+}
+
+impl Native {
+    #[must_use]
+    pub fn new(spec: Spec, tasks: usize) -> Self {
+        Native { spec, state: vec![State::default(); tasks] }
+    }
+
+    /// What `Count` has counted so far on one task.
+    #[must_use]
+    pub fn counts(&self, slot: usize) -> &HashMap<Box<str>, i64> {
+        &self.state[slot].counts
+    }
+
+    fn take<K: Kit>(&mut self, desk: &mut Desk<K>, envelope: Envelope<K::Payload>) -> Result<(), Refused>
+    where
+        K::Payload: Values,
+    {
+        let slot = desk.slot(envelope.way.destination());
+        if envelope.way.stream() == STREAM_TICK {
+            desk.ticked(slot);
+            return Ok(());
+        }
+        let Envelope { payload, lineage, .. } = envelope;
+        let mut made = 0;
+        let result = match &self.spec {
+            Spec::Identity => emit(desk, slot, payload, &lineage, &mut made),
+            Spec::Filter { field, equals } => match payload.at(*field, |value| value == Some(equals)) {
+                true => emit(desk, slot, payload, &lineage, &mut made),
+                false => Ok(()),
+            },
+            Spec::Split { field } => payload.at(*field, |value| {
+                let Some(Value::Text(text)) = value else { return Err(Refused) };
+                text.split_whitespace().try_for_each(|word| {
+                    emit(desk, slot, K::Payload::from_values(vec![Value::Text(word.into())]), &lineage, &mut made)
+                })
+            }),
+            Spec::Count { field } => {
+                let counts = &mut self.state[slot].counts;
+                payload.at(*field, |value| {
+                    let Some(Value::Text(text)) = value else { return Err(Refused) };
+                    let count = match counts.get_mut(text) {
+                        Some(count) => count,
+                        None => counts.entry(text.clone()).or_insert(0),
+                    };
+                    *count += 1;
+                    if desk.outlet(slot, 0).routes.is_empty() {
+                        desk.emit_to_nobody(slot, 0);
+                        return Ok(());
+                    }
+                    let values = vec![Value::Text(text.clone()), Value::Int(*count)];
+                    emit(desk, slot, K::Payload::from_values(values), &lineage, &mut made)
+                })
+            }
+            Spec::Null | Spec::Const { .. } => Ok(()),
+        };
+        match result {
+            Ok(()) => desk.ack(&lineage, made),
+            Err(Refused) => desk.fail(&lineage),
+        }
+        Ok(())
+    }
+}
+
+/// The tuple could not be handled: it fails.
+struct Refused;
+
+impl<E> From<EmitError<E>> for Refused {
+    fn from(_: EmitError<E>) -> Self {
+        Refused
+    }
+}
+
+fn emit<K: Kit>(
+    desk: &mut Desk<K>,
+    slot: usize,
+    payload: K::Payload,
+    lineage: &Lineage,
+    made: &mut u64,
+) -> Result<(), Refused> {
+    if desk.outlet(slot, 0).routes.is_empty() {
+        desk.emit_to_nobody(slot, 0);
+        return Ok(());
+    }
+    match lineage.single() {
+        Some((root, _)) => desk.emit(slot, 0, payload, One { root, made })?,
+        None if !lineage.is_tracked() => desk.emit(slot, 0, payload, Untracked)?,
+        None => {
+            let mut anchors = [(lineage.clone(), 0)];
+            desk.emit(slot, 0, payload, crate::engine::Anchors(&mut anchors))?;
+            *made ^= anchors[0].1;
+        }
+    }
+    Ok(())
+}
+
+/// Native components as a kit needs them; a kit with other components wraps these calls.
+impl Native {
+    /// As [`Component::next_tuple`]. `name` makes the token of the n-th tuple.
+    pub fn next_tuple<K: Kit>(&mut self, desk: &mut Desk<K>, slot: usize, name: impl FnOnce(u64) -> K::Token) -> Next
+    where
+        K::Payload: Values,
+    {
+        let Spec::Const { value, limit, reliable } = &self.spec else { return Next::Done };
+        let state = &mut self.state[slot];
+        if limit.is_some_and(|limit| state.made >= limit) {
+            return Next::Done;
+        }
+        state.made += 1;
+        let payload = K::Payload::from_values(vec![value.clone()]);
+        if !reliable {
+            let _ = emit(desk, slot, payload, &Lineage::NONE, &mut 0);
+        } else if let Some(root) = desk.open_tree(slot, name(state.made)) {
+            let mut made = 0;
+            if desk.outlet(slot, 0).routes.is_empty() {
+                desk.emit_to_nobody(slot, 0);
+            } else {
+                let _ = desk.emit(slot, 0, payload, One { root, made: &mut made });
+            }
+            desk.seal(root, made);
+        }
+        Next::More
+    }
+
+    /// As [`Component::process`].
+    pub fn process<K: Kit>(&mut self, desk: &mut Desk<K>)
+    where
+        K::Payload: Values,
+    {
+        while let Some(envelope) = desk.next() {
+            let _ = self.take(desk, envelope);
+        }
+    }
+
+    /// As [`Component::tick`]: nothing ready-made asks for ticks.
+    #[must_use]
+    pub fn tick_interval(&self) -> Option<Duration> {
+        None
+    }
+}
+
+impl<K> Component<K> for Native
+where
+    K: Kit<Component = Self, Token = u64>,
+    K::Payload: Values + Key,
+{
+    fn open(&mut self, _: &mut Desk<K>) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn next_tuple(&mut self, desk: &mut Desk<K>, slot: usize) -> Result<Next, Stop> {
+        Ok(Native::next_tuple(self, desk, slot, |number| number))
+    }
+
+    fn process(&mut self, desk: &mut Desk<K>) -> Result<(), Stop> {
+        Native::process(self, desk);
+        Ok(())
+    }
+
+    fn settled(&mut self, _: &mut Desk<K>, _: usize, _: Finished<u64>) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn request(&mut self, _: &mut Desk<K>, _: K::Request) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn active(&mut self, _: &mut Desk<K>, _: bool) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Option<K::Payload> {
+        None
+    }
+
+    fn close(&mut self, _: &mut Desk<K>) {}
+}

@@ -1,0 +1,210 @@
+//! The values of a tuple on their way between components.
+
+use std::sync::Arc;
+
+use pyo3::ffi;
+use typhoon_core::flow::Key;
+use typhoon_core::native::{Value, Values};
+
+use crate::hash::{self, NoKey};
+use crate::python::{Raw, Ref};
+
+/// One word: a Python tuple, or (lowest bit set) a row of plain values that needs no interpreter.
+///
+/// Rows go to and come from components on threads without the GIL; everything else carries Python tuples. Cloning and
+/// dropping a Python tuple needs the GIL; the plan sees to it that none reaches a thread without.
+pub struct Payload(usize);
+
+type Row = Vec<Value>;
+
+const ROW: usize = 1;
+
+// SAFETY: Python references are only touched with the GIL held; rows are Send and Sync.
+unsafe impl Send for Payload {}
+
+/// What a payload holds.
+pub enum Held<'a> {
+    /// A borrowed Python tuple.
+    Python(Raw),
+    Row(&'a [Value]),
+}
+
+impl Payload {
+    #[inline(always)]
+    pub fn python(values: Ref) -> Self {
+        Payload(values.into_ptr() as usize)
+    }
+
+    pub fn row(values: Row) -> Self {
+        Payload(Arc::into_raw(Arc::new(values)) as usize | ROW)
+    }
+
+    #[inline(always)]
+    pub fn held(&self) -> Held<'_> {
+        if self.0 & ROW == 0 {
+            Held::Python(self.0 as Raw)
+        } else {
+            // SAFETY: `row` put it there and `drop` has not run.
+            Held::Row(unsafe { &*((self.0 & !ROW) as *const Row) })
+        }
+    }
+
+    /// As a Python tuple. None when Python is out of memory (an exception is set).
+    #[inline(always)]
+    pub fn into_python(self) -> Option<Ref> {
+        if self.0 & ROW == 0 {
+            let object = self.0 as Raw;
+            std::mem::forget(self);
+            // SAFETY: we owned the reference.
+            return unsafe { Ref::steal(object) };
+        }
+        match self.held() {
+            Held::Row(values) => to_python(values),
+            Held::Python(_) => None,
+        }
+    }
+
+    /// As a row, for a thread without the GIL. Err names the type that cannot be in one, and where it is.
+    pub fn into_row(self) -> Result<Self, (usize, String)> {
+        let Held::Python(tuple) = self.held() else { return Ok(self) };
+        // SAFETY: a tuple that we own; the GIL is held.
+        let length = unsafe { ffi::PyTuple_GET_SIZE(tuple) };
+        let values: Result<Row, _> = (0..length)
+            .map(|index| {
+                // SAFETY: in range.
+                let item = unsafe { ffi::PyTuple_GET_ITEM(tuple, index) };
+                from_python(item).map_err(|name| (index as usize, name))
+            })
+            .collect();
+        values.map(Self::row)
+    }
+}
+
+fn from_python(item: Raw) -> Result<Value, String> {
+    // SAFETY: alive, and the GIL is held.
+    unsafe {
+        if ffi::PyUnicode_Check(item) != 0 {
+            let mut length = 0;
+            let data = ffi::PyUnicode_AsUTF8AndSize(item, &raw mut length);
+            if !data.is_null() {
+                let text = std::slice::from_raw_parts(data.cast(), length as usize);
+                return Ok(Value::Text(std::str::from_utf8_unchecked(text).into()));
+            }
+            ffi::PyErr_Clear();
+        } else if item == ffi::Py_None() {
+            return Ok(Value::Nothing);
+        } else if ffi::PyBool_Check(item) != 0 {
+            return Ok(Value::Bool(item == ffi::Py_True()));
+        } else if ffi::PyLong_Check(item) != 0 {
+            let mut overflow = 0;
+            let number = ffi::PyLong_AsLongLongAndOverflow(item, &raw mut overflow);
+            if overflow == 0 {
+                return Ok(Value::Int(number));
+            }
+        } else if ffi::PyFloat_Check(item) != 0 {
+            return Ok(Value::Float(ffi::PyFloat_AsDouble(item)));
+        } else if ffi::PyBytes_Check(item) != 0 {
+            let data = ffi::PyBytes_AsString(item).cast();
+            return Ok(Value::Bytes(std::slice::from_raw_parts(data, ffi::PyBytes_Size(item) as usize).into()));
+        }
+        let name = std::ffi::CStr::from_ptr((*ffi::Py_TYPE(item)).tp_name);
+        Err(name.to_string_lossy().into_owned())
+    }
+}
+
+fn to_python(values: &[Value]) -> Option<Ref> {
+    // SAFETY: the GIL is held; each item is a new reference that the tuple takes over.
+    unsafe {
+        let tuple = Ref::steal(ffi::PyTuple_New(values.len() as ffi::Py_ssize_t))?;
+        for (index, value) in values.iter().enumerate() {
+            let item = match value {
+                Value::Nothing => crate::python::none(),
+                Value::Bool(value) => ffi::PyBool_FromLong((*value).into()),
+                Value::Int(value) => ffi::PyLong_FromLongLong(*value),
+                Value::Float(value) => ffi::PyFloat_FromDouble(*value),
+                Value::Text(value) => ffi::PyUnicode_FromStringAndSize(value.as_ptr().cast(), value.len() as isize),
+                Value::Bytes(value) => ffi::PyBytes_FromStringAndSize(value.as_ptr().cast(), value.len() as isize),
+            };
+            if item.is_null() {
+                return None;
+            }
+            ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index as ffi::Py_ssize_t, item);
+        }
+        Some(tuple)
+    }
+}
+
+impl Clone for Payload {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        // SAFETY: both counts belong to something we hold; the GIL is held for a Python tuple (the type's rule).
+        unsafe {
+            if self.0 & ROW == 0 {
+                ffi::Py_INCREF(self.0 as Raw);
+            } else {
+                Arc::increment_strong_count((self.0 & !ROW) as *const Row);
+            }
+        }
+        Payload(self.0)
+    }
+}
+
+impl Drop for Payload {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: as in `clone`.
+        unsafe {
+            if self.0 & ROW == 0 {
+                ffi::Py_DECREF(self.0 as Raw);
+            } else {
+                Arc::decrement_strong_count((self.0 & !ROW) as *const Row);
+            }
+        }
+    }
+}
+
+impl Key for Payload {
+    type Error = NoKey;
+
+    #[inline(always)]
+    fn hash(&self, positions: &[usize]) -> Result<u64, NoKey> {
+        let at = |position: usize| match self.held() {
+            // SAFETY: positions were checked against the stream's fields, and so was the tuple's length at emit.
+            Held::Python(tuple) => hash::of(unsafe { ffi::PyTuple_GET_ITEM(tuple, position as ffi::Py_ssize_t) }),
+            Held::Row(values) => match &values[position] {
+                Value::Nothing => Ok(hash::nothing()),
+                Value::Bool(value) => Ok(hash::integer((*value).into())),
+                Value::Int(value) => Ok(hash::integer(*value)),
+                Value::Float(value) => hash::float(*value),
+                Value::Text(value) => Ok(hash::text(value)),
+                Value::Bytes(value) => Ok(hash::binary(value)),
+            },
+        };
+        match positions {
+            [position] => at(*position),
+            _ => positions.iter().try_fold(0, |hash, position| Ok(hash::combine(hash, at(*position)?))),
+        }
+    }
+}
+
+impl Values for Payload {
+    fn from_values(values: Vec<Value>) -> Self {
+        Self::row(values)
+    }
+
+    fn at<R>(&self, position: usize, read: impl FnOnce(Option<&Value>) -> R) -> R {
+        match self.held() {
+            Held::Row(values) => read(values.get(position)),
+            Held::Python(tuple) => {
+                // SAFETY: a tuple that we hold; in range by the check; the GIL is held where Python tuples are.
+                let item = unsafe {
+                    if position as ffi::Py_ssize_t >= ffi::PyTuple_GET_SIZE(tuple) {
+                        return read(None);
+                    }
+                    ffi::PyTuple_GET_ITEM(tuple, position as ffi::Py_ssize_t)
+                };
+                read(from_python(item).ok().as_ref())
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+"""Counts the words of all text files below a folder, and prints the ten most frequent.
+
+typhoon run examples/word_count.py                          the standard library's sources
+typhoon run examples/word_count.py -c input.path=FOLDER     those of another folder, or one file
+"""
+
+import sysconfig
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from typhoon import Bolt, Grouping, Spout, Topology
+
+LEFT_OUT = {"site-packages", "__pycache__", ".git"}
+
+
+def text_files(start: Path) -> Iterator[Path]:
+    """All files at or below `start` that look like text, in a fixed order."""
+    found = [start] if start.is_file() else sorted(start.rglob("*"))
+    for file in found:
+        if file.is_file() and not LEFT_OUT.intersection(file.relative_to(start).parts):
+            with file.open("rb") as head:
+                if b"\0" not in head.read(4096):
+                    yield file
+
+
+def lines(start: Path) -> Iterator[str]:
+    for file in text_files(start):
+        with file.open(encoding="utf-8", errors="replace") as text:
+            yield from text
+
+
+class Lines(Spout):
+    outputs = ["line"]
+
+    def initialize(self, conf, context):
+        start = Path(conf.get("input.path") or sysconfig.get_paths()["stdlib"])
+        if not start.exists():
+            raise FileNotFoundError(f"input.path: there is no {start}")
+        self.lines = enumerate(lines(start))
+
+    def next_tuple(self):
+        number, line = next(self.lines)  # StopIteration: this task has no more data
+        self.emit([line], tup_id=number)  # with an id: tracked until it is fully processed
+
+
+class Split(Bolt):
+    outputs = ["word"]
+
+    def process(self, tup):
+        for word in tup["line"].split():
+            self.emit([word])  # anchored to tup, so the line is done when all its words are
+
+
+class Count(Bolt):
+    outputs = ["word", "count"]
+
+    def initialize(self, conf, context):
+        self.counts = Counter()
+
+    def process(self, tup):
+        word = tup["word"]
+        self.counts[word] += 1
+        self.emit([word, self.counts[word]])
+
+    def close(self):
+        print(f"{self.counts.total():,} words, {len(self.counts):,} different ones")
+        for word, count in self.counts.most_common(10):
+            print(f"{count:>9,}  {word}")
+
+
+class WordCount(Topology):
+    lines = Lines.spec()
+    split = Split.spec(inputs=[lines])
+    count = Count.spec(inputs={split: Grouping.fields("word")})

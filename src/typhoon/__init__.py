@@ -1,0 +1,101 @@
+"""Apache Storm's architecture, native in Python: spouts, bolts, and every tuple accounted for.
+
+A topology's author needs the names below and nothing else:
+
+    from typhoon import Bolt, Grouping, Spout, Topology, run
+
+The house behind them has one room per concept, and imports flow one way:
+
+    errors      the exception tree
+    config      the registry of configuration keys, and the options that the engine reads
+    topology    what authors write → one checked, immutable TopologySpec
+    metrics     counts, rates and latencies
+    worker      a worker from inside: tasks, executors, its links to other workers
+    cluster     scheduling and lifecycle decide, purely; the others act on what they decide
+    local       LocalCluster and run: a whole cluster inside this process
+    cli         the command line
+
+``_core``, written in Rust, carries the tuples; only topology, metrics, worker and testing touch it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from typhoon.errors import (
+    AlreadyAliveError,
+    AlreadySettledError,
+    BackPressureError,
+    EmitError,
+    GroupingKeyError,
+    IllegalTransitionError,
+    InvalidConfigError,
+    InvalidTopologyError,
+    NotRunningError,
+    TopologyFailedError,
+    TopologyFileError,
+    TopologyNotAliveError,
+    TyphoonError,
+    TyphoonInternalError,
+    WouldDeadlockError,
+)
+from typhoon.topology import (
+    Bolt,
+    Grouping,
+    ReliableSpout,
+    Spout,
+    Stream,
+    Topology,
+    TopologyBuilder,
+    TopologySpec,
+    Tuple,
+    native,
+    topology_spec,
+)
+
+if TYPE_CHECKING:
+    from typhoon.local import LocalCluster, run
+
+__all__ = [
+    "AlreadyAliveError",
+    "AlreadySettledError",
+    "BackPressureError",
+    "Bolt",
+    "EmitError",
+    "Grouping",
+    "GroupingKeyError",
+    "IllegalTransitionError",
+    "InvalidConfigError",
+    "InvalidTopologyError",
+    "LocalCluster",
+    "NotRunningError",
+    "ReliableSpout",
+    "Spout",
+    "Stream",
+    "Topology",
+    "TopologyBuilder",
+    "TopologyFailedError",
+    "TopologyFileError",
+    "TopologyNotAliveError",
+    "TopologySpec",
+    "Tuple",
+    "TyphoonError",
+    "TyphoonInternalError",
+    "WouldDeadlockError",
+    "native",
+    "run",
+    "topology_spec",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what runs a topology when it is first asked for: those who only write one need not."""
+    if name in ("LocalCluster", "run"):
+        import typhoon.local
+
+        return getattr(typhoon.local, name)
+    raise AttributeError(f"module 'typhoon' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

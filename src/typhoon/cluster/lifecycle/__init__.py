@@ -1,0 +1,46 @@
+"""The life of a topology as a pure table: ``step(state, event) -> state, actions``."""
+
+from typhoon.cluster.lifecycle._events import (
+    Action,
+    Activate,
+    ActivateSpouts,
+    Assign,
+    CleanUp,
+    DeactivateSpouts,
+    Delay,
+    DoRebalance,
+    Event,
+    GainLeadership,
+    Inactivate,
+    Kill,
+    Rebalance,
+    Remove,
+    Status,
+    Submit,
+    Unassign,
+)
+from typhoon.cluster.lifecycle._machine import TABLE, Step, TopologyState, step
+
+__all__ = [
+    "TABLE",
+    "Action",
+    "Activate",
+    "ActivateSpouts",
+    "Assign",
+    "CleanUp",
+    "DeactivateSpouts",
+    "Delay",
+    "DoRebalance",
+    "Event",
+    "GainLeadership",
+    "Inactivate",
+    "Kill",
+    "Rebalance",
+    "Remove",
+    "Status",
+    "Step",
+    "Submit",
+    "TopologyState",
+    "Unassign",
+    "step",
+]

@@ -1,0 +1,127 @@
+"""``LocalCluster``: Nimbus' and the Supervisor's decisions, and one worker, in this process."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from typhoon.cluster.lifecycle import Submit, TopologyState, step
+from typhoon.cluster.scheduling import Cluster, Slot, Supervisor, schedule_evenly
+from typhoon.cluster.scheduling import Topology as Wanted
+from typhoon.config import topology_conf, topology_options
+from typhoon.errors import AlreadyAliveError, InvalidTopologyError
+from typhoon.local._topology import LocalTopology
+from typhoon.topology import ACKER, TopologySpec, assign_tasks, topology_spec
+from typhoon.worker import Clock, Surroundings, Worker
+
+logger = logging.getLogger("typhoon.local")
+
+FIRST_PORT = 6700
+
+
+class LocalCluster:
+    """A cluster without servers: the same deciders and the same worker as in a real one.
+
+    Leaving the ``with`` block stops what still runs, at once and without draining, within two
+    seconds, and calls every ``close()``. Nothing of the host process is changed: no signal
+    handler, no interpreter setting. Workers in this process pickle nothing, so closures and module
+    globals are shared; ``check_serializable`` says what could not be shipped to a real one.
+    ``clock`` is a ``typhoon.testing.FakeClock`` for tests of time-outs and ticks.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, check_serializable: bool = False) -> None:
+        self._clock = clock
+        self._check_serializable = check_serializable
+        self._topologies: dict[str, LocalTopology] = {}
+        self._count = 0
+
+    def submit(
+        self,
+        name: str,
+        topology: Any,
+        config: Mapping[str, Any] | None = None,
+        *,
+        strict: bool = False,
+        environment: str | None = None,
+        active: bool = True,
+    ) -> LocalTopology:
+        """Check ``topology`` (a Topology class or object, a builder, or a spec) and run it.
+
+        ``config`` goes over the topology's own. Raises ``InvalidTopologyError`` or
+        ``InvalidConfigError`` with every mistake, ``AlreadyAliveError`` for a name in use; nothing
+        has started then. ``strict`` makes warnings about configuration errors.
+        """
+        alive = self._topologies.get(name)
+        if alive is not None and alive.status != "KILLED" and not alive.is_drained:
+            raise AlreadyAliveError(f"a topology named '{name}' is running", hint="choose another name")
+        spec = topology_spec(topology, environment=environment)
+        checked = topology_conf(spec.config, config, strict=strict)
+        for warning in checked.warnings:
+            logger.warning("%s: %s", name, warning)
+        if self._check_serializable:
+            _check_serializable(spec)
+        self._count += 1
+        topology_id = f"{name}-{self._count}-{int(time.time())}"
+        conf = {**checked.values, "topology.name": name}
+        running = self._start(name, topology_id, spec, conf, active)
+        self._topologies[name] = running
+        return running
+
+    def _start(
+        self, name: str, topology_id: str, spec: TopologySpec, conf: Mapping[str, Any], active: bool
+    ) -> LocalTopology:
+        options = topology_options(conf)
+        plan = assign_tasks(spec)
+        wanted = Wanted(topology_id, tuple((one.first, one.last) for one in plan.executors), 1)
+        slot = Slot("local", FIRST_PORT)
+        cluster = Cluster((Supervisor("local", (slot.port,)),))
+        assignment = schedule_evenly(cluster, [wanted]).assignments[topology_id]
+        state = TopologyState(name, options.message_timeout_s)
+        state, _ = step(state, Submit(active))
+        around = Surroundings(spec, plan, topology_id, slot.port, conf)
+        worker = Worker(around, options, self._clock)
+        mine = [
+            one
+            for one in plan.executors
+            if assignment[(one.first, one.last)] == slot and one.component != ACKER
+        ]
+        worker.start(mine, active=active)
+        return LocalTopology(name, topology_id, spec, conf, worker, state)
+
+    def __getitem__(self, name: str) -> LocalTopology:
+        return self._topologies[name]
+
+    def close(self) -> None:
+        """Stop everything at once, as leaving the ``with`` block does."""
+        for running in self._topologies.values():
+            running.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _check_serializable(spec: TopologySpec) -> None:
+    """Raise ``InvalidTopologyError`` that names each component which could not be shipped."""
+    mistakes = []
+    for component in spec.components.values():
+        try:
+            pickle.dumps(component.component)
+        except Exception as error:
+            mistakes.append(
+                f"{component.kind} '{component.id}' cannot be pickled: {error}\n"
+                "hint: open files and connections in initialize(), not in __init__"
+            )
+    if mistakes:
+        raise InvalidTopologyError(mistakes)

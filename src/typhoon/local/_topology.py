@@ -1,0 +1,189 @@
+"""``LocalTopology``: a running topology, as the one who submitted it sees it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from typhoon.cluster.lifecycle import (
+    Activate,
+    ActivateSpouts,
+    DeactivateSpouts,
+    Event,
+    Inactivate,
+    Kill,
+    Remove,
+    TopologyState,
+    step,
+)
+from typhoon.metrics import Stats
+from typhoon.topology import TopologySpec
+from typhoon.worker import Worker
+
+logger = logging.getLogger("typhoon.local")
+
+POLL_S = (0.0005, 0.02)
+"""Between two looks at whether a topology has drained: at first, and after a while."""
+STUCK_S = 60.0
+
+
+class LocalTopology:
+    """Made by ``LocalCluster.submit``. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        name: str,
+        topology_id: str,
+        spec: TopologySpec,
+        conf: Mapping[str, Any],
+        worker: Worker,
+        state: TopologyState,
+    ) -> None:
+        self.name = name
+        self.id = topology_id
+        self.spec = spec
+        self.conf = conf
+        self._worker = worker
+        self._state = state
+        self._drained = False
+        self._stuck_since: float | None = None
+        self._progress: tuple[int, ...] = ()
+        self._told_stuck = False
+
+    # What it does -----------------------------------------------------------------------------
+
+    @property
+    def status(self) -> str:
+        return str(self._state.status)
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why it cannot run any more, if it cannot."""
+        return self._worker.failure
+
+    @property
+    def is_drained(self) -> bool:
+        """It has come to its end: all data processed, every component closed."""
+        return self._drained
+
+    @property
+    def notices(self) -> list[str]:
+        """What the watchdog has said of components that hold up others, newest last."""
+        return list(self._worker.notices)
+
+    def stats(self) -> Stats:
+        """All figures since it was submitted."""
+        worker = self._worker
+        components = worker.components()
+        spouts = [one for one in components if one.kind == "spout"]
+        return Stats(
+            topology=self.name,
+            status=self.status,
+            seconds=round(worker.seconds, 3),
+            workers=1,
+            acked=sum(one.acked for one in spouts),
+            failed=sum(one.failed for one in spouts),
+            timed_out=sum(one.timed_out for one in spouts),
+            replayed=worker.replayed(),
+            emitted={one.id: one.emitted for one in components},
+            executed={one.id: one.executed for one in components if one.kind == "bolt"},
+            complete_latency_ms=worker.latency_ms(),
+            components=components,
+        )
+
+    # Waiting ----------------------------------------------------------------------------------
+
+    def wait_until_drained(self, timeout: float | None = None) -> None:
+        """Wait until the spouts have no more data and all of it is processed; then each component
+        with ticks gets a last one, and all are closed.
+
+        Raises ``TimeoutError`` after ``timeout`` seconds, ``TopologyFailedError`` when a component
+        could not start or its worker ended too often.
+        """
+        if not self.wait(timeout):
+            waiting = self._worker.pending()
+            names = f", the oldest are {waiting}" if waiting else ""
+            raise TimeoutError(f"'{self.name}' has not drained in {timeout} s{names}")
+        if self.failure is not None:
+            raise self.failure
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """As ``wait_until_drained``, but says by False that time is over, and raises nothing:
+        True means drained, killed, or failed (see ``failure``)."""
+        if not self._until(self._worker.is_drained, timeout):
+            return False
+        if not self._worker.is_done:
+            self._worker.finish(10.0)
+        self._drained = self._worker.failure is None
+        return True
+
+    def drain(self, timeout: float = 30.0) -> bool:
+        """Ask for no more data, process what is in flight, and close. False if that took longer
+        than ``timeout`` seconds: then it was closed all the same, and what was left is not acked."""
+        self._apply(Inactivate())
+        clean = self._until(self._worker.is_idle, timeout)
+        self._worker.finish(2.0)
+        self._drained = clean and self._worker.failure is None
+        return clean
+
+    def _until(self, condition: Callable[[], bool], timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause, longest = POLL_S
+        while not self._worker.is_done:
+            if condition():
+                return True
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            self._name_what_is_stuck()
+            time.sleep(pause)
+            pause = min(pause * 1.2, longest)
+        return True
+
+    def _name_what_is_stuck(self) -> None:
+        """Without time-outs nothing else would tell what a run waits for."""
+        now = time.monotonic()
+        if self._stuck_since is not None and now - self._stuck_since < STUCK_S:
+            return
+        rows = self._worker.components()
+        progress = tuple(n for one in rows for n in (one.executed, one.emitted, one.acked))
+        if progress != self._progress or self._stuck_since is None:
+            self._progress, self._stuck_since, self._told_stuck = progress, now, False
+            return
+        self._stuck_since = now
+        if not self._told_stuck and any(one.pending for one in rows):
+            self._told_stuck = True
+            names = self._worker.pending()
+            logger.warning("'%s': no progress for %.0f s; pending: %s", self.name, STUCK_S, names)
+
+    # Orders -----------------------------------------------------------------------------------
+
+    def activate(self) -> None:
+        """Ask the spouts for data again."""
+        self._apply(Activate())
+
+    def deactivate(self) -> None:
+        """Ask the spouts for no more data; what is in flight goes on."""
+        self._apply(Inactivate())
+
+    def kill(self, wait_secs: float | None = None) -> None:
+        """Deactivate, let what is in flight finish for at most ``wait_secs`` (default: the message
+        time-out), then end it."""
+        self._apply(Kill(wait_secs))
+        self._until(self._worker.is_idle, self._state.wait_s)
+        self.close()
+        self._apply(Remove())
+
+    def close(self) -> None:
+        """Stop at once without draining; every component's ``close`` is called."""
+        self._worker.close()
+
+    def _apply(self, event: Event) -> None:
+        after, actions = step(self._state, event)
+        self._state = after
+        for action in actions:
+            if isinstance(action, ActivateSpouts):
+                self._worker.set_active(True)
+            elif isinstance(action, DeactivateSpouts):
+                self._worker.set_active(False)

@@ -1,0 +1,208 @@
+"""``Spout``, where tuples come from, and ``ReliableSpout``, which replays what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+
+from typhoon._core import SpoutBase
+from typhoon.topology._component import Component, class_or_instance
+from typhoon.topology._declaration import Declaration
+from typhoon.topology._spec import OnError
+
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def _does_nothing(method: F) -> F:
+    """Mark a default that the engine need not call, once per tuple, where nobody overrides it."""
+    method.__typhoon_default__ = True  # type: ignore[attr-defined]  # the engine looks for it
+    return method
+
+
+class Spout(Component, SpoutBase):
+    """Emits tuples into the topology when ``next_tuple()`` is called; write that method.
+
+    ``next_tuple(self)`` emits what is there, usually one tuple, and returns; it must not wait for
+    data. Raising ``StopIteration`` out of it says that this task has no more data: it is not called
+    again, acks and fails of what it emitted still arrive. All methods run on one thread.
+
+    From the engine every spout has ``emit(tup, tup_id=None, ...)``, ``emit_many``, ``wake()`` and
+    ``wake_on(fd)``. A tuple with a ``tup_id`` is tracked: ``ack(tup_id)`` or ``fail(tup_id)`` will
+    be called once its whole tree is processed, or a part of it failed or timed out.
+    """
+
+    __slots__ = ("_reporter",)
+
+    def activate(self) -> None:
+        """Called when the topology starts to ask for tuples, or does so again."""
+
+    def deactivate(self) -> None:
+        """Called when the topology stops asking for tuples; acks and fails still arrive."""
+
+    @_does_nothing
+    def ack(self, tup_id: Any) -> None:
+        """The tree of ``tup_id`` is completely processed."""
+
+    @_does_nothing
+    def fail(self, tup_id: Any) -> None:
+        """The tree of ``tup_id`` failed or timed out. What this emits is sent."""
+
+    def fail_by_worker_death(self, tup_id: Any, max_worker_deaths: int) -> None:
+        """Called in place of ``fail`` when a worker that held a part of the tree died.
+
+        ``max_worker_deaths`` is ``topology.max.worker.deaths``; only a spout that replays needs it.
+        """
+        self.fail(tup_id)
+
+    @class_or_instance
+    def spec(
+        component: Any,  # noqa: N805 - the class or an instance of it
+        name: str | None = None,
+        par: int | Mapping[str, int] | None = None,
+        config: Mapping[str, Any] | None = None,
+        *,
+        threaded: bool | None = None,
+        on_error: OnError | None = None,
+        tasks: int | None = None,
+    ) -> Declaration:
+        """Declare this spout as a component of a topology.
+
+        ``name`` is the component's id (default: the attribute it is assigned to), ``par`` the
+        number of executors, or one number per environment. ``tasks`` (default: ``par``) never
+        changes while the topology lives. Nothing is checked before the topology is.
+        """
+        return Declaration(
+            "spout",
+            component,
+            name=name,
+            par=par,
+            config=config,
+            threaded=threaded,
+            on_error=on_error,
+            tasks=tasks,
+        )
+
+
+class _Emitted(NamedTuple):
+    """One tracked emit, as it must be repeated."""
+
+    tup: Sequence[Any]
+    stream: str | None
+    direct_task: int | None
+
+
+def _frozen(tup: Sequence[Any]) -> Sequence[Any]:
+    """What ``tup`` holds now: a list may be filled anew before it must be replayed."""
+    return tuple(tup) if isinstance(tup, list) else tup
+
+
+class ReliableSpout(Spout):
+    """A spout that keeps what it emitted with a ``tup_id`` and emits it again when it fails.
+
+    A tuple is replayed up to ``max_fails`` times; the fail after that gives it up: it is
+    forgotten, counted in ``gave_up`` and reported. A fail because a worker died does not count
+    towards ``max_fails``, but after ``topology.max.worker.deaths`` of them it is given up too: a
+    tuple that kills its worker must not do so for ever.
+
+    ``unacked_tuples`` and ``failed_tuples`` are keyed by ``tup_id``. A subclass that overrides
+    ``ack`` or ``fail`` calls ``super()``.
+    """
+
+    __slots__ = ("failed_tuples", "gave_up", "unacked_tuples", "worker_deaths")
+
+    max_fails: ClassVar[int] = 3
+
+    unacked_tuples: dict[Hashable, _Emitted]
+    failed_tuples: dict[Hashable, int]
+    worker_deaths: dict[Hashable, int]
+    gave_up: int
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        # Not in __init__, because an __init__ of a subclass need not call this class's.
+        self = super().__new__(cls, *args, **kwargs)
+        self.unacked_tuples = {}
+        self.failed_tuples = {}
+        self.worker_deaths = {}
+        self.gave_up = 0
+        return self
+
+    def emit(
+        self,
+        tup: Sequence[Any],
+        tup_id: Hashable = None,
+        stream: str | None = None,
+        direct_task: int | None = None,
+        need_task_ids: bool = False,
+    ) -> list[int] | None:
+        """As ``Spout.emit``; with a ``tup_id`` the tuple is kept until it is acked or given up."""
+        if tup_id is None:
+            return super().emit(tup, None, stream, direct_task, need_task_ids)
+        before = {tup_id: self.unacked_tuples.get(tup_id)}
+        # Kept before it is sent: with acking off, ack is called from inside emit.
+        self.unacked_tuples[tup_id] = _Emitted(_frozen(tup), stream, direct_task)
+        try:
+            return super().emit(tup, tup_id, stream, direct_task, need_task_ids)
+        except BaseException:
+            self._restore(before)
+            raise
+
+    def emit_many(
+        self,
+        tuples: Sequence[Sequence[Any]],
+        tup_ids: Iterable[Hashable] | None = None,
+        stream: str | None = None,
+    ) -> None:
+        """As ``Spout.emit_many``; each tuple with a ``tup_id`` is kept until acked or given up."""
+        if tup_ids is None:
+            super().emit_many(tuples, None, stream)
+            return
+        ids = list(tup_ids)
+        before = {i: self.unacked_tuples.get(i) for i in ids}
+        for tup_id, tup in zip(ids, tuples, strict=True):
+            if tup_id is not None:
+                self.unacked_tuples[tup_id] = _Emitted(_frozen(tup), stream, None)
+        try:
+            super().emit_many(tuples, ids, stream)
+        except BaseException:
+            self._restore(before)
+            raise
+
+    def ack(self, tup_id: Hashable) -> None:
+        """Forget the tuple: its tree is complete."""
+        self._forget(tup_id)
+
+    def fail(self, tup_id: Hashable) -> None:
+        """Emit the tuple again, or give it up once it was replayed ``max_fails`` times."""
+        self._replay(tup_id, self.failed_tuples, self.max_fails, "failed {} times")
+
+    def fail_by_worker_death(self, tup_id: Hashable, max_worker_deaths: int) -> None:
+        """Emit the tuple again, unless it took that many workers down with it."""
+        limit = max_worker_deaths - 1  # the last death is not followed by a replay
+        self._replay(tup_id, self.worker_deaths, limit, "was in {} workers that died")
+
+    def _replay(
+        self, tup_id: Hashable, counts: dict[Hashable, int], limit: int, story: str
+    ) -> None:
+        emitted = self.unacked_tuples.get(tup_id)
+        if emitted is None:
+            return  # not ours, or acked or given up already
+        counts[tup_id] = counts.get(tup_id, 0) + 1
+        if counts[tup_id] <= limit:
+            self.emit(emitted.tup, tup_id, emitted.stream, emitted.direct_task)
+            return
+        self.gave_up += 1
+        self.report_error(f"tup_id {tup_id!r} {story.format(counts[tup_id])}: given up")
+        self._forget(tup_id)
+
+    def _restore(self, before: Mapping[Hashable, _Emitted | None]) -> None:
+        """Keep what was kept before an emit that sent nothing."""
+        for tup_id, emitted in before.items():
+            if emitted is None:
+                self.unacked_tuples.pop(tup_id, None)
+            else:
+                self.unacked_tuples[tup_id] = emitted
+
+    def _forget(self, tup_id: Hashable) -> None:
+        for kept in (self.unacked_tuples, self.failed_tuples, self.worker_deaths):
+            kept.pop(tup_id, None)

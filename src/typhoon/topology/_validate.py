@@ -1,0 +1,163 @@
+"""Checks one component by itself: its class, its methods, its numbers and words."""
+
+from __future__ import annotations
+
+import inspect
+from types import FunctionType
+from typing import Any, get_args
+
+from typhoon.topology._bolt import Bolt
+from typhoon.topology._declaration import Declaration
+from typhoon.topology._mistakes import Mistakes, did_you_mean
+from typhoon.topology._spec import OnError
+from typhoon.topology._spout import Spout
+from typhoon.topology.native import NativeComponent
+
+BASES: dict[str, type] = {"spout": Spout, "bolt": Bolt}
+NEEDED = {"spout": ("next_tuple",), "bolt": ("process", "process_many")}
+SIGNATURES = {
+    "spout": {
+        "initialize": ("conf", "context"),
+        "next_tuple": (),
+        "ack": ("tup_id",),
+        "fail": ("tup_id",),
+        "activate": (),
+        "deactivate": (),
+        "close": (),
+    },
+    "bolt": {
+        "initialize": ("conf", "context"),
+        "process": ("tup",),
+        "process_many": ("tups",),
+        "process_tick": ("tup",),
+        "close": (),
+    },
+}
+"""The methods that the engine calls, and what it passes by position."""
+
+
+def check_id(name: Any, kind: str, mistakes: Mistakes) -> bool:
+    """Whether ``name`` can name a component."""
+    if not isinstance(name, str) or not name:
+        mistakes.add(f"{kind} {name!r}: an id must be a str of at least one letter")
+    elif name.startswith("__"):
+        mistakes.add(
+            f"{kind} {name!r}: ids that begin with '__' are typhoon's own", f"{name.strip('_')!r}"
+        )
+    else:
+        return True
+    return False
+
+
+def check_component(who: str, declaration: Declaration, mistakes: Mistakes) -> None:
+    """Note what is wrong with the class or instance that ``declaration`` names."""
+    kind, cls = declaration.kind, declaration.component_class
+    if isinstance(declaration.component, NativeComponent):
+        if declaration.component.kind != kind:
+            mistakes.add(f"{who}: {declaration.component!r} is a {declaration.component.kind}")
+        return
+    if not issubclass(cls, BASES[kind]):
+        mistakes.add(*_wrong_kind(who, kind, declaration.component))
+        return
+    _check_instances(who, declaration.component, mistakes)
+    if not any(callable(getattr(cls, name, None)) for name in NEEDED[kind]):
+        wanted = " or ".join(_signature(kind, name) for name in NEEDED[kind])
+        mistakes.add(f"{who}: {cls.__name__} has no method {NEEDED[kind][0]}", f"define {wanted}")
+    for name in SIGNATURES[kind]:
+        _check_method(who, kind, cls, name, mistakes)
+
+
+def check_count(who: str, what: str, value: Any, mistakes: Mistakes) -> int:
+    """``value`` as a number of executors or tasks; 1, and a mistake, if it cannot be one."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    mistakes.add(f"{who}: {what} must be a whole number of at least 1, not {value!r}")
+    return 1
+
+
+def check_flag(who: str, what: str, value: Any, mistakes: Mistakes) -> bool:
+    """``value`` as True or False; False, and a mistake, if it is neither."""
+    if not isinstance(value, bool):
+        mistakes.add(f"{who}: {what} must be True or False, not {value!r}")
+        return False
+    return value
+
+
+def check_on_error(who: str, value: Any, mistakes: Mistakes) -> OnError:
+    """``value`` as one of the four; "fail", and a mistake, if it is none of them."""
+    known: tuple[OnError, ...] = get_args(OnError)
+    for word in known:
+        if value == word:
+            return word
+    near = did_you_mean(value.replace("_", "-"), known) if isinstance(value, str) else None
+    mistakes.add(f"{who}: on_error must be one of {list(known)}, not {value!r}", near)
+    return "fail"
+
+
+def _wrong_kind(who: str, kind: str, component: Any) -> tuple[str, str]:
+    other = "bolt" if kind == "spout" else "spout"
+    cls = component if isinstance(component, type) else type(component)
+    if issubclass(cls, BASES[other]):
+        return f"{who}: {cls.__name__} is a {other}", f"declare it as a {other}"
+    if isinstance(component, Declaration):
+        return f"{who}: {component!r} was given", "give the class or an instance, without spec()"
+    shown = cls.__name__ if isinstance(component, type) else repr(component)
+    name = BASES[kind].__name__
+    return f"{who}: {shown} is no {kind}", f"its class must be a subclass of typhoon.{name}"
+
+
+def _check_instances(who: str, component: Any, mistakes: Mistakes) -> None:
+    """A class must be callable without arguments: that is how each task gets its instance."""
+    if not isinstance(component, type):
+        return
+    if missing := sorted(getattr(component, "__abstractmethods__", ())):
+        mistakes.add(f"{who}: {component.__name__} is abstract: it lacks {', '.join(missing)}")
+    init = inspect.getattr_static(component, "__init__", None)
+    if isinstance(init, FunctionType) and not _accepts(init, ("self",)):
+        mistakes.add(
+            f"{who}: {component.__name__}() cannot be called without arguments",
+            f"give an instance, {component.__name__}(...), or read them from conf in initialize",
+        )
+
+
+def _check_method(who: str, kind: str, cls: type, name: str, mistakes: Mistakes) -> None:
+    method: Any = inspect.getattr_static(cls, name, None)
+    if method is None:
+        return
+    wrapped = isinstance(method, staticmethod | classmethod)
+    function: Any = method.__func__ if wrapped else method
+    bound = () if isinstance(method, staticmethod) else ("self",)
+    arguments: tuple[str, ...] = (*bound, *SIGNATURES[kind][name])
+    if not callable(function) and not isinstance(function, property):
+        mistakes.add(f"{who}: {cls.__name__}.{name} is {function!r}, no method")
+    elif _is_coroutine(function):
+        mistakes.add(
+            f"{who}: {cls.__name__}.{name} is async: called as it is, it would do nothing",
+            f"write def {name}; a component that waits says threaded = True",
+        )
+    elif inspect.isgeneratorfunction(function):
+        mistakes.add(
+            f"{who}: {cls.__name__}.{name} contains yield: called as it is, it would do nothing",
+            "emit with self.emit([...]) in place of yield",
+        )
+    elif isinstance(function, FunctionType) and not _accepts(function, arguments):
+        mistakes.add(
+            f"{who}: {cls.__name__}.{name} cannot be called the way it will be",
+            f"define {_signature(kind, name)}",
+        )
+
+
+def _is_coroutine(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _accepts(function: FunctionType, arguments: tuple[str, ...]) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _signature(kind: str, name: str) -> str:
+    return f"{name}({', '.join(('self', *SIGNATURES[kind][name]))})"

@@ -1,0 +1,178 @@
+"""From a topology and the executors that a worker is given, to the plan that the engine runs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from typhoon.config import CheckedConf, TopologyOptions, component_conf, topology_options
+from typhoon.topology import ComponentSpec, Executor, Grouping, Stream
+from typhoon.worker._context import Context, Surroundings
+from typhoon.worker._errors import ErrorBook
+from typhoon.worker._shell import Shell
+
+BYTES_PER_TUPLE = 192
+"""What a queued tuple is taken to weigh, where a limit is given in bytes."""
+
+TICK = ("__system", "__tick", ("rate_secs",))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An executor as planned: ``number`` is its own in the worker; native ones have no shell."""
+
+    number: int
+    spec: ComponentSpec
+    executor: Executor
+    shell: Shell | None
+    tick: float | None
+
+
+@dataclass(frozen=True)
+class EnginePlan:
+    """What the engine is made from, and which executor is which in it."""
+
+    content: dict[str, Any]
+    executors: tuple[Planned, ...]
+
+    def of(self, component: str) -> list[Planned]:
+        return [planned for planned in self.executors if planned.spec.id == component]
+
+
+class Planner:
+    """Makes one ``EnginePlan``; ``stop`` and the error books are what its shells report to."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        options: TopologyOptions,
+        books: Mapping[str, ErrorBook],
+        stop: Any,
+    ) -> None:
+        self.around = around
+        self.options = options
+        self.books = books
+        self.stop = stop
+        components = around.spec.components.values()
+        self.streams = [(one.id, name) for one in components for name in one.streams]
+        self.confs = {one.id: _conf_of(one, around.conf) for one in components}
+
+    def plan(self, executors: Sequence[Executor], *, active: bool) -> EnginePlan:
+        """``executors``: those of this worker, ``__acker`` left out."""
+        order = {name: place for place, name in enumerate(self.around.spec.topological_order())}
+        ordered = sorted(executors, key=lambda one: (order[one.component], one.first))
+        planned = [self._planned(number, one) for number, one in enumerate(ordered)]
+        shared = [one for one in planned if not self._is_threaded(one.spec)]
+        lines = [shared] + [[one] for one in planned if self._is_threaded(one.spec)]
+        content = {
+            "options": self._options(active),
+            "lines": [[self._executor(one) for one in line] for line in lines],
+            "rings": self._rings(planned),
+            "schemas": [*map(self._schema, self.streams), TICK],
+        }
+        return EnginePlan(content, tuple(planned))
+
+    def _is_threaded(self, spec: ComponentSpec) -> bool:
+        return spec.threaded or self.options.executor_threads == "all"
+
+    def _planned(self, number: int, executor: Executor) -> Planned:
+        spec = self.around.spec.components[executor.component]
+        conf = self.confs[spec.id]
+        tick = spec.tick_freq_secs or topology_options(conf).tick_freq_s
+        shell = None
+        if spec.native is None:
+            contexts = [Context(task, spec.id, self.around) for task in executor.tasks]
+            shell = Shell(spec, conf, contexts, self.books[spec.id], self.stop)
+        return Planned(number, spec, executor, shell, tick if spec.kind == "bolt" else None)
+
+    def _options(self, active: bool) -> dict[str, Any]:
+        options = self.options
+        return {
+            "worker": 0,
+            "acking": options.acking,
+            "active": active,
+            "message_timeout": (
+                options.message_timeout_s if options.enable_message_timeouts else None
+            ),
+            "high_water": options.receive_buffer_size,
+            "hard_limit": max(1, options.outbox_hard_limit_bytes // BYTES_PER_TUPLE),
+            "max_replays": options.max_replays,
+        }
+
+    def _schema(self, stream: tuple[str, str]) -> tuple[str, str, tuple[str, ...]]:
+        component, name = stream
+        return component, name, self.around.spec.components[component].streams[name].fields
+
+    def _rings(self, planned: Sequence[Planned]) -> list[list[int]]:
+        cycles = self.around.spec.cycles()
+        return [[one.number for one in planned if one.spec.id in cycle] for cycle in cycles]
+
+    def _executor(self, planned: Planned) -> dict[str, Any]:
+        spec = planned.spec
+        pending = topology_options(self.confs[spec.id]).max_spout_pending
+        return {
+            "number": planned.number,
+            "component": spec.id,
+            "spout": spec.kind == "spout",
+            "tasks": [
+                {"id": task, "outlets": self._outlets(spec, task)} for task in planned.executor.tasks
+            ],
+            "max_pending": pending if self.options.acking else None,
+            "tick": planned.tick,
+            "shell": planned.shell,
+            "native": None if spec.native is None else (spec.native, self._native_args(spec)),
+        }
+
+    def _native_args(self, spec: ComponentSpec) -> dict[str, Any]:
+        """The arguments with a field's name replaced by its position in the (first) input."""
+        args = dict(spec.native_args)
+        for name in ("field", "by"):
+            field = args.pop(name, None)
+            if isinstance(field, str) and spec.inputs:
+                first = spec.inputs[0]
+                fields = self.around.spec.components[first.component].streams[first.stream].fields
+                field = fields.index(field)
+            if field is not None:
+                args["field"] = field
+        return args
+
+    def _outlets(self, spec: ComponentSpec, task: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "number": self.streams.index((spec.id, name)),
+                "name": name,
+                "fields": list(stream.fields),
+                "direct": stream.direct,
+                "routes": self._routes(spec.id, name, stream, task),
+            }
+            for name, stream in spec.streams.items()
+        ]
+
+    def _routes(self, component: str, name: str, stream: Stream, task: int) -> list[dict[str, Any]]:
+        return [
+            self._route(stream, bolt, one.grouping, Context(task, component, self.around))
+            for bolt, one in self.around.spec.subscribers(component)
+            if one.stream == name
+        ]
+
+    def _route(
+        self, stream: Stream, bolt: str, grouping: Grouping, context: Context
+    ) -> dict[str, Any]:
+        targets = list(self.around.plan.tasks[bolt])
+        chooser = None
+        if grouping.kind == "custom":
+            chooser = copy.deepcopy(grouping.object)
+            chooser.prepare(context, stream, list(targets))
+        return {
+            "grouping": grouping.kind,
+            "positions": [stream.fields.index(field) for field in grouping.names],
+            "targets": targets,
+            "object": chooser,
+        }
+
+
+def _conf_of(spec: ComponentSpec, conf: Mapping[str, Any]) -> Mapping[str, Any]:
+    checked: CheckedConf = component_conf(conf, spec.config, f"{spec.kind} '{spec.id}'")
+    return checked.values

@@ -1,0 +1,149 @@
+"""The Python half of an executor: it makes its instances and decides what an exception means."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from typhoon._core import Tuple
+from typhoon.errors import TopologyFailedError
+from typhoon.topology import DEAD_LETTER, ComponentSpec, bind_reporter
+from typhoon.worker._context import Context
+from typhoon.worker._errors import ErrorBook
+
+if TYPE_CHECKING:
+    from typhoon._core import Handle
+
+Verdict = Literal["fail", "drop", "exit"]
+
+
+class Shell:
+    """Called by the engine on the executor's thread only; ``slot`` numbers the tasks.
+
+    ``stop`` is told why the worker has to end: the exception, and whether starting anew may help.
+    """
+
+    def __init__(
+        self,
+        spec: ComponentSpec,
+        conf: Mapping[str, Any],
+        contexts: Sequence[Context],
+        errors: ErrorBook,
+        stop: Callable[[TopologyFailedError, bool], None],
+    ) -> None:
+        self.spec = spec
+        self.conf = conf
+        self.contexts = contexts
+        self.errors = errors
+        self.stop = stop
+        self.instances: list[Any] = []
+        self.opened = 0
+        self.handles: dict[int, Handle] = {}
+        self.replays = 0
+        self.buried = 0
+
+    # What the engine calls, in this order ------------------------------------------------------
+
+    def create(self) -> list[Any]:
+        """One instance per task: the class is called, or the instance given is copied."""
+        given = self.spec.component
+        make = given if isinstance(given, type) else lambda: copy.deepcopy(given)
+        self.instances = [make() for _ in self.contexts]
+        return self.instances
+
+    def initialize(self, slot: int, handle: Handle) -> None:
+        instance, context = self.instances[slot], self.contexts[slot]
+        bind_reporter(instance, _TaskReporter(self.errors, context))
+        self.handles[slot] = handle
+        instance.initialize(dict(self.conf), context)
+        self.opened = slot + 1
+
+    def cannot_start(self, error: BaseException) -> None:
+        """``create`` or ``initialize`` raised: the topology cannot run."""
+        self.errors.add("initialize", error)
+        message = f"{self.spec.kind} '{self.spec.id}' could not start: {_text(error)}"
+        failure = TopologyFailedError(message, hint="its initialize() raised; the log says where")
+        failure.__cause__ = error
+        self.stop(failure, False)
+
+    def failed(self, slot: int, phase: str, error: BaseException, tup: Any) -> Verdict:
+        """A method raised. ``tup`` is what it was processing: a Tuple, a list of them, or None."""
+        one = tup if isinstance(tup, Tuple) else None
+        self.errors.add(phase, error, one)
+        if self.spec.on_error == "exit":
+            message = f"{self.spec.kind} '{self.spec.id}' raised in {phase}: {_text(error)}"
+            failure = TopologyFailedError(message, hint="on_error = 'exit' restarts its worker")
+            failure.__cause__ = error
+            self.stop(failure, True)
+            return "exit"
+        if tup is not None and self.spec.on_error == "dead-letter":
+            return self._bury_input(slot, error, [tup] if one is not None else tup)
+        return "drop" if self.spec.on_error == "drop" else "fail"
+
+    def ended(self, slot: int) -> None:
+        """A spout task has no more data."""
+        logger = logging.getLogger("typhoon.worker")
+        context = self.contexts[slot]
+        logger.info("spout '%s' task %d has no more data", self.spec.id, context.task_id)
+
+    def bury(self, slot: int, tup_id: Any, values: tuple[Any, ...], stream: str) -> None:
+        """A spout's tuple failed ``topology.max.replays`` times: to the dead letters with it.
+
+        It keeps its name, so the spout's ``ack`` is called once the dead letter was handled.
+        """
+        letter: Sequence[Any] = values
+        if stream != DEAD_LETTER.name:
+            self.buried += 1
+            limit = self.conf["topology.max.replays"]
+            error = f"failed {limit} times (topology.max.replays)"
+            self.errors.add("replay", f"tup_id {tup_id!r} {error}: dead letter")
+            letter = (self.spec.id, stream, values, error, "")
+        self.instances[slot].emit(letter, tup_id=tup_id, stream=DEAD_LETTER.name)
+
+    def close(self, slot: int) -> None:
+        if slot >= self.opened:
+            return
+        instance = self.instances[slot]
+        for method in ("close", "cleanup"):
+            call = getattr(instance, method, None)
+            if call is not None:
+                try:
+                    call()
+                except Exception as error:
+                    self.errors.add(method, error)
+
+    # ------------------------------------------------------------------------------------------
+
+    def _bury_input(self, slot: int, error: BaseException, tuples: Sequence[Tuple]) -> Verdict:
+        trace = "".join(traceback.format_exception(error))
+        instance = self.instances[slot]
+        try:
+            for tup in tuples:
+                letter = (tup.component, tup.stream, tup.values, _text(error), trace)
+                instance.emit(letter, stream=DEAD_LETTER.name, anchors=[tup])
+        except Exception as another:
+            self.errors.add("dead letter", another)
+            return "fail"
+        self.buried += len(tuples)
+        return "drop"
+
+
+class _TaskReporter:
+    """Where a task's ``log`` and ``report_error`` go."""
+
+    def __init__(self, errors: ErrorBook, context: Context) -> None:
+        self.errors = errors
+        self.logger = logging.getLogger(f"typhoon.topology.{context.component_id}")
+
+    def report_error(self, error: BaseException | str, tup: Tuple | None = None) -> None:
+        self.errors.add("reported", error, tup)
+
+    def log(self, message: str, level: int) -> None:
+        self.logger.log(level, "%s", message)
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,92 @@
+"""What the documentation shows, runs; what it points at, exists; what it needs, it brings.
+
+Every block of Python in README.md and docs/ is saved as `app.py` beside a `book.txt`, and run.
+A comment in the line before it may say otherwise:
+
+    <!-- run: typhoon run app.py --json -c input.path=book.txt -->      this command instead
+    <!-- not run: why -->                                               not at all
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+BOOK = "to be or not to be\nthat is the question\n"
+
+BLOCK = re.compile(r"(?:^<!-- (?P<how>.*?) -->\n)?^```python\n(?P<code>.*?)^```$", re.M | re.S)
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    page: Path
+    line: int
+    how: str
+    code: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def command(self) -> list[str]:
+        if not self.how:
+            return [sys.executable, "app.py"]
+        verb, _, rest = self.how.partition(":")
+        assert verb == "run", f"{self.name}: say '<!-- run: COMMAND -->' or '<!-- not run: WHY -->'"
+        return shlex.split(rest)
+
+
+def _blocks() -> list[Block]:
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start("code"))
+            found.append(Block(page, line, match["how"] or "", match["code"]))
+    return [block for block in found if not block.how.startswith("not run:")]
+
+
+@pytest.mark.parametrize("block", _blocks(), ids=lambda block: block.name)
+def test_the_code_runs(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(block.code, encoding="utf-8")
+    (tmp_path / "book.txt").write_text(BOOK, encoding="utf-8")
+    scripts = str(Path(sys.executable).parent)
+    result = subprocess.run(
+        block.command,
+        cwd=tmp_path,
+        env={**os.environ, "PATH": os.pathsep.join([scripts, os.environ["PATH"]])},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert result.returncode == 0, f"{block.name}\n{result.stdout}{result.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_links_exist(page: Path) -> None:
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    local = [target.partition("#")[0] for target in targets if "://" not in target]
+    missing = [target for target in local if target and not (page.parent / target).exists()]
+    assert not missing
+
+
+def test_the_pages_load_nothing_from_elsewhere(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir"]
+    subprocess.run([*command, str(site)], cwd=ROOT, check=True, timeout=50)
+    pages = list(site.rglob("*.html"))
+    assert pages
+    load = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]*")
+    for page in pages:
+        assert not load.findall(page.read_text(encoding="utf-8")), page.relative_to(site)
