@@ -3,7 +3,11 @@
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, final
 
-T = TypeVar("T")
+from typing_extensions import disjoint_base
+
+_T = TypeVar("_T")
+
+__all__ = ["BoltBase", "Engine", "Handle", "SpoutBase", "Tuple", "stable_hash"]
 
 def stable_hash(value: Any) -> int: ...
 
@@ -22,7 +26,7 @@ class Tuple:
     def fields(self) -> tuple[str, ...]: ...
     def __new__(
         cls,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - as the attribute
         component: str | None = None,
         stream: str = "default",
         task: int | None = None,
@@ -33,9 +37,10 @@ class Tuple:
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
     def __contains__(self, item: object, /) -> bool: ...
-    def to(self, type: type[T], /) -> T: ...
+    def to(self, type: type[_T], /) -> _T: ...  # noqa: A002 - the name that the module gives it
     def __reduce__(self) -> tuple[Any, ...]: ...
 
+@disjoint_base
 class SpoutBase:
     def emit(
         self,
@@ -47,13 +52,14 @@ class SpoutBase:
     ) -> list[int] | None: ...
     def emit_many(
         self,
-        tuples: Iterable[Any],
+        tuples: Sequence[Any],
         tup_ids: Iterable[Hashable] | None = None,
         stream: str | None = None,
     ) -> None: ...
     def wake(self) -> None: ...
     def wake_on(self, fd: Any, /) -> None: ...
 
+@disjoint_base
 class BoltBase:
     def emit(
         self,
@@ -65,7 +71,7 @@ class BoltBase:
     ) -> list[int] | None: ...
     def emit_many(
         self,
-        tuples: Iterable[Any],
+        tuples: Sequence[Any],
         stream: str | None = None,
         anchors: Iterable[Tuple | str] | Tuple | None = None,
     ) -> None: ...

@@ -48,7 +48,7 @@ class Sink(Bolt):
 
 
 class WordCount(Topology):
-    config = {"topology.workers": 2}  # noqa: RUF012 - as users write it
+    config = {"topology.workers": 2}
     lines = Lines.spec()
     split = Split.spec(inputs=[lines], par=2)
     count = Count.spec(inputs={split: Grouping.fields("word")}, par=2)
@@ -196,7 +196,7 @@ def test_what_the_declaration_says_wins_over_what_the_class_says() -> None:
         on_error = "drop"
         par = 4
         tick_freq_secs = 5
-        config = {"a": 1, "b": 1}  # noqa: RUF012 - as users write it
+        config = {"a": 1, "b": 1}
 
     class Slows(Topology):
         lines = Lines.spec()

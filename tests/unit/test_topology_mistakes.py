@@ -98,8 +98,10 @@ def test_a_spec_that_is_not_in_the_topology() -> None:
 
 def test_an_unknown_stream() -> None:
     assert of_inputs(lambda split: split["errrors"]) == [
-        "bolt 'b' takes stream 'errrors' of 'split', which declares "
-        "['default', 'errors', 'aimed']\nhint: did you mean 'errors'?"
+        (
+            "bolt 'b' takes stream 'errrors' of 'split', which declares "
+            "['default', 'errors', 'aimed']\nhint: did you mean 'errors'?"
+        )
     ]
 
 
@@ -163,12 +165,16 @@ def test_what_is_no_grouping(grouping: Any, hint: str) -> None:
 
 def test_a_direct_stream_needs_a_direct_grouping_and_the_other_way_round() -> None:
     assert of_inputs(lambda split: [split["aimed"]]) == [
-        "bolt 'b': stream 'aimed' of 'split' is direct, but the grouping is Grouping.SHUFFLE"
-        "\nhint: use Grouping.DIRECT"
+        (
+            "bolt 'b': stream 'aimed' of 'split' is direct, but the grouping is "
+            "Grouping.SHUFFLE\nhint: use Grouping.DIRECT"
+        )
     ]
     assert of_inputs(lambda split: {split: Grouping.DIRECT}) == [
-        "bolt 'b': stream 'default' of 'split' is not direct, but the grouping is Grouping.DIRECT"
-        "\nhint: declare it Stream(..., direct=True)"
+        (
+            "bolt 'b': stream 'default' of 'split' is not direct, but the grouping is "
+            "Grouping.DIRECT\nhint: declare it Stream(..., direct=True)"
+        )
     ]
 
 
@@ -385,8 +391,10 @@ def test_a_component_that_would_not_run(cls: Any, said: str, hint: str) -> None:
 
 def test_a_process_that_is_no_method_is_missing_and_odd() -> None:
     assert of_bolt(NoMethod) == [
-        "bolt 'b': NoMethod has no method process"
-        "\nhint: define process(self, tup) or process_many(self, tups)",
+        (
+            "bolt 'b': NoMethod has no method process"
+            "\nhint: define process(self, tup) or process_many(self, tups)"
+        ),
         "bolt 'b': NoMethod.process is 3, no method",
     ]
 

@@ -1,4 +1,4 @@
-"""Splits lines into words, as a process that Storm talks to; runs where ``pystorm`` is installed."""
+"""Splits lines into words, as a process that Storm talks to; needs ``pystorm`` installed."""
 
 from pystorm import Bolt, Tuple
 

@@ -27,7 +27,10 @@ pub fn bind(instance: &Bound<'_, PyAny>, handle: &Bound<'_, Handle>) -> bool {
     let raw = instance.as_ptr();
     // SAFETY: the types exist since the module does; an instance of one has a BaseObject's layout.
     unsafe {
-        if !BASES.iter().any(|base| ffi::PyObject_TypeCheck(raw, base.load(Ordering::Relaxed)) != 0) {
+        if !BASES
+            .iter()
+            .any(|base| ffi::PyObject_TypeCheck(raw, base.load(Ordering::Relaxed)) != 0)
+        {
             return false;
         }
         let new = HandleRef::of(handle);
@@ -54,7 +57,9 @@ unsafe extern "C" fn new(class: *mut ffi::PyTypeObject, args: Raw, kwargs: Raw) 
         if plain && (ffi::PyTuple_GET_SIZE(args) > 0 || (!kwargs.is_null() && ffi::PyDict_Size(kwargs) > 0)) {
             return guarded(|py| {
                 let class = Bound::from_borrowed_ptr(py, class.cast());
-                Err(PyTypeError::new_err(format!("{class} takes no arguments: it has no __init__")))
+                Err(PyTypeError::new_err(format!(
+                    "{class} takes no arguments: it has no __init__"
+                )))
             });
         }
         let empty = ffi::PyTuple_New(0);
@@ -88,7 +93,9 @@ type Fast = unsafe extern "C" fn(Raw, *const Raw, ffi::Py_ssize_t, Raw) -> Raw;
 fn fast(name: &'static CStr, function: Fast, doc: &'static CStr) -> ffi::PyMethodDef {
     ffi::PyMethodDef {
         ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function },
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunctionFastWithKeywords: function,
+        },
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
         ml_doc: doc.as_ptr(),
     }
@@ -97,7 +104,9 @@ fn fast(name: &'static CStr, function: Fast, doc: &'static CStr) -> ffi::PyMetho
 fn one(name: &'static CStr, function: ffi::PyCFunction, doc: &'static CStr) -> ffi::PyMethodDef {
     ffi::PyMethodDef {
         ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunction: function,
+        },
         ml_flags: ffi::METH_O,
         ml_doc: doc.as_ptr(),
     }
@@ -148,20 +157,46 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let spout = vec![
         fast(c"emit", outward::spout_emit, SPOUT_EMIT),
         fast(c"emit_many", outward::spout_emit_many, SPOUT_MANY),
-        one(c"wake_on", outward::wake_on, c"wake_on($self, fd, /)\n--\n\nAsk for tuples when fd is readable; poll no more."),
+        one(
+            c"wake_on",
+            outward::wake_on,
+            c"wake_on($self, fd, /)\n--\n\nAsk for tuples when fd is readable; poll no more.",
+        ),
         ffi::PyMethodDef {
             ml_flags: ffi::METH_NOARGS,
-            ..one(c"wake", outward::wake, c"wake($self)\n--\n\nThere is data: ask now. From any thread.")
+            ..one(
+                c"wake",
+                outward::wake,
+                c"wake($self)\n--\n\nThere is data: ask now. From any thread.",
+            )
         },
     ];
     let bolt = vec![
         fast(c"emit", outward::bolt_emit, BOLT_EMIT),
         fast(c"emit_many", outward::bolt_emit_many, BOLT_MANY),
-        one(c"ack", outward::ack, c"ack($self, tup, /)\n--\n\nThe tuple (or the one with this id) is fully processed."),
-        one(c"fail", outward::fail, c"fail($self, tup, /)\n--\n\nThe tuple could not be processed: replay it."),
-        one(c"reset_timeout", outward::reset_timeout, c"reset_timeout($self, tup, /)\n--\n\nGive its trees a whole time-out again."),
+        one(
+            c"ack",
+            outward::ack,
+            c"ack($self, tup, /)\n--\n\nThe tuple (or the one with this id) is fully processed.",
+        ),
+        one(
+            c"fail",
+            outward::fail,
+            c"fail($self, tup, /)\n--\n\nThe tuple could not be processed: replay it.",
+        ),
+        one(
+            c"reset_timeout",
+            outward::reset_timeout,
+            c"reset_timeout($self, tup, /)\n--\n\nGive its trees a whole time-out again.",
+        ),
     ];
-    BASES[0].store(class(module, c"typhoon._core.SpoutBase", spout)?.cast(), Ordering::Relaxed);
-    BASES[1].store(class(module, c"typhoon._core.BoltBase", bolt)?.cast(), Ordering::Relaxed);
+    BASES[0].store(
+        class(module, c"typhoon._core.SpoutBase", spout)?.cast(),
+        Ordering::Relaxed,
+    );
+    BASES[1].store(
+        class(module, c"typhoon._core.BoltBase", bolt)?.cast(),
+        Ordering::Relaxed,
+    );
     Ok(())
 }

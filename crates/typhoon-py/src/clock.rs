@@ -49,7 +49,10 @@ fn now() -> u64 {
 }
 
 fn system() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: a valid place to write to.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -81,7 +84,10 @@ fn counter() -> Option<Counter> {
         (end, last) = (system(), ticks());
     }
     let scale = u128::from(end - begin) << 32;
-    Some(Counter { origin, scale: (scale / u128::from(last - origin).max(1)) as u64 })
+    Some(Counter {
+        origin,
+        scale: (scale / u128::from(last - origin).max(1)) as u64,
+    })
 }
 
 #[cfg(not(target_arch = "x86_64"))]

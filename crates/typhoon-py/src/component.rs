@@ -109,14 +109,20 @@ struct Method {
 impl Method {
     /// The class's plain function if there is nothing between it and the instance, else the bound method.
     fn of(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
-        let own = object.getattr("__dict__").is_ok_and(|dict| dict.contains(name).unwrap_or(false));
+        let own = object
+            .getattr("__dict__")
+            .is_ok_and(|dict| dict.contains(name).unwrap_or(false));
         let function = object.get_type().getattr(name);
         match function {
             // SAFETY: alive.
-            Ok(function) if !own && unsafe { ffi::PyFunction_Check(function.as_ptr()) } != 0 => {
-                Ok(Method { function: function.into(), bound: false })
-            }
-            _ => Ok(Method { function: object.getattr(name)?.into(), bound: true }),
+            Ok(function) if !own && unsafe { ffi::PyFunction_Check(function.as_ptr()) } != 0 => Ok(Method {
+                function: function.into(),
+                bound: false,
+            }),
+            _ => Ok(Method {
+                function: object.getattr(name)?.into(),
+                bound: true,
+            }),
         }
     }
 
@@ -139,7 +145,13 @@ impl Method {
 }
 
 impl Task {
-    fn new(py: Python<'_>, handle: &Py<Handle>, object: Bound<'_, PyAny>, spout: bool, counts: bool) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        handle: &Py<Handle>,
+        object: Bound<'_, PyAny>,
+        spout: bool,
+        counts: bool,
+    ) -> PyResult<Self> {
         let method = |name: &str| match object.hasattr(name)? {
             true => Method::of(&object, name).map(Some),
             false => Ok(None),
@@ -148,11 +160,14 @@ impl Task {
         let base = py.import("typhoon.topology")?.getattr("Spout")?;
         let callback = |name: &str| {
             let inherited = object.get_type().getattr(name)?.is(&base.getattr(name)?);
-            let own = object.getattr("__dict__").is_ok_and(|dict| dict.contains(name).unwrap_or(false));
+            let own = object
+                .getattr("__dict__")
+                .is_ok_and(|dict| dict.contains(name).unwrap_or(false));
             if inherited && !own { Ok(None) } else { method(name) }
         };
         let flag = |name: &str| object.getattr(name).map_or(Ok(true), |value| value.is_truthy());
-        let missing = || pyo3::exceptions::PyAttributeError::new_err(if spout { "next_tuple" } else { "process" });
+        let missing =
+            || pyo3::exceptions::PyAttributeError::new_err(if spout { "next_tuple" } else { "process" });
         let many = if spout { None } else { method("process_many")? };
         Ok(Task {
             handle: HandleRef::of(handle.bind(py)),
@@ -211,7 +226,16 @@ impl Executor {
         max_replays: Option<u32>,
         (spout, tick): (bool, Option<f64>),
     ) -> Self {
-        Executor { shell, handles, tasks: Vec::new(), schemas, max_replays, wake_on, spout, tick }
+        Executor {
+            shell,
+            handles,
+            tasks: Vec::new(),
+            schemas,
+            max_replays,
+            wake_on,
+            spout,
+            tick,
+        }
     }
 
     /// Let the tasks' objects reach the desk while `call` runs.
@@ -265,7 +289,11 @@ impl Executor {
 
     fn open(&mut self, desk: *mut Desk<Kit>) -> Result<(), Stop> {
         let py = attached();
-        let made = self.shell.bind(py).call_method0("create").and_then(|made| made.extract::<Vec<Py<PyAny>>>());
+        let made = self
+            .shell
+            .bind(py)
+            .call_method0("create")
+            .and_then(|made| made.extract::<Vec<Py<PyAny>>>());
         let instances = made.map_err(|error| self.cannot_start(error))?;
         for (handle, instance) in self.handles.iter().zip(instances) {
             let instance = instance.into_bound(py);
@@ -275,7 +303,10 @@ impl Executor {
         }
         self.lend(desk, |this| {
             (0..this.tasks.len()).try_for_each(|slot| {
-                let started = this.shell.bind(py).call_method1("initialize", (slot, this.handles[slot].bind(py)));
+                let started = this
+                    .shell
+                    .bind(py)
+                    .call_method1("initialize", (slot, this.handles[slot].bind(py)));
                 started.map(drop).map_err(|error| this.cannot_start(error))
             })
         })
@@ -283,7 +314,11 @@ impl Executor {
 
     fn cannot_start(&self, error: PyErr) -> Stop {
         let py = attached();
-        if let Err(error) = self.shell.bind(py).call_method1("cannot_start", (error.into_value(py),)) {
+        if let Err(error) = self
+            .shell
+            .bind(py)
+            .call_method1("cannot_start", (error.into_value(py),))
+        {
             error.write_unraisable(py, None);
         }
         Stop
@@ -321,7 +356,7 @@ impl Executor {
                 return this.process_batches(desk);
             }
             // SAFETY: the desk is lent to us; no reference to it lives across a call into Python.
-            while let Some(envelope) = unsafe { (*desk).next() } {
+            while let Some(envelope) = unsafe { (*desk).take() } {
                 let slot = match this.tasks.len() {
                     1 => 0,
                     // SAFETY: as above.
@@ -336,12 +371,18 @@ impl Executor {
     /// Fill a Tuple for this envelope. Null when out of memory.
     #[inline(always)]
     fn bind(&mut self, slot: usize, envelope: Envelope<Payload>, tick: bool) -> *mut TupleObject {
-        let Envelope { payload, lineage, way } = envelope;
+        let Envelope {
+            payload,
+            lineage,
+            way,
+        } = envelope;
         let schema = match tick {
             true => self.schemas[self.schemas.len() - 1].as_ptr(),
             false => self.schemas[way.stream() as usize].as_ptr(),
         };
-        let Some(values) = payload.into_python() else { return ptr::null_mut() };
+        let Some(values) = payload.into_python() else {
+            return ptr::null_mut();
+        };
         let task = &mut self.tasks[slot];
         let mut tuple = std::mem::replace(&mut task.spare, ptr::null_mut());
         // SAFETY: GIL held; the spare is unbound and ours, and so is a fresh one.
@@ -374,7 +415,12 @@ impl Executor {
     }
 
     #[inline(always)]
-    fn process_one(&mut self, desk: *mut Desk<Kit>, slot: usize, envelope: Envelope<Payload>) -> Result<(), Stop> {
+    fn process_one(
+        &mut self,
+        desk: *mut Desk<Kit>,
+        slot: usize,
+        envelope: Envelope<Payload>,
+    ) -> Result<(), Stop> {
         let tick = envelope.way.stream() == STREAM_TICK;
         if tick {
             return self.process_tick(desk, slot, envelope);
@@ -401,7 +447,10 @@ impl Executor {
             // SAFETY: a new reference.
             unsafe { ffi::Py_DECREF(result) };
         }
-        self.tasks[slot].handle().current.store(ptr::null_mut(), Ordering::Relaxed);
+        self.tasks[slot]
+            .handle()
+            .current
+            .store(ptr::null_mut(), Ordering::Relaxed);
         if settle {
             self.settle(desk, tuple, failed);
         }
@@ -427,7 +476,12 @@ impl Executor {
     }
 
     #[inline(never)]
-    fn process_tick(&mut self, desk: *mut Desk<Kit>, slot: usize, envelope: Envelope<Payload>) -> Result<(), Stop> {
+    fn process_tick(
+        &mut self,
+        desk: *mut Desk<Kit>,
+        slot: usize,
+        envelope: Envelope<Payload>,
+    ) -> Result<(), Stop> {
         // SAFETY: lent.
         unsafe { (*desk).ticked(slot) };
         let tuple = self.bind(slot, envelope, true);
@@ -447,7 +501,7 @@ impl Executor {
         let py = attached();
         let mut batches: Vec<Vec<*mut TupleObject>> = self.tasks.iter().map(|_| Vec::new()).collect();
         // SAFETY: lent.
-        while let Some(envelope) = unsafe { (*desk).next() } {
+        while let Some(envelope) = unsafe { (*desk).take() } {
             // SAFETY: lent.
             let slot = unsafe { (*desk).slot(envelope.way.destination()) };
             if envelope.way.stream() == STREAM_TICK {
@@ -477,12 +531,18 @@ impl Executor {
         slot: usize,
         batch: Vec<*mut TupleObject>,
     ) -> Result<(), Stop> {
-        let Some(method) = self.tasks[slot].many.as_ref().filter(|_| !batch.is_empty()) else { return Ok(()) };
+        let Some(method) = self.tasks[slot].many.as_ref().filter(|_| !batch.is_empty()) else {
+            return Ok(());
+        };
         let task = &self.tasks[slot];
         let handle = task.handle();
         // SAFETY: bound tuples of ours; the list has references of its own.
-        let tuples = batch.iter().map(|tuple| unsafe { Bound::from_borrowed_ptr(py, tuple.cast::<ffi::PyObject>()) });
-        let Ok(list) = PyList::new(py, tuples) else { return Err(Stop) };
+        let tuples = batch
+            .iter()
+            .map(|tuple| unsafe { Bound::from_borrowed_ptr(py, tuple.cast::<ffi::PyObject>()) });
+        let Ok(list) = PyList::new(py, tuples) else {
+            return Err(Stop);
+        };
         handle.in_batch.store(task.auto_anchor, Ordering::Relaxed);
         // SAFETY: alive; GIL held.
         let result = unsafe { method.call(task.object.as_ptr(), list.as_ptr()) };
@@ -550,10 +610,10 @@ impl Executor {
                 },
             };
             let task = &this.tasks[slot];
-            if outcome != Outcome::Acked {
-                if let Err(error) = task.handle().expect_replay(attached(), &id) {
-                    error.write_unraisable(attached(), None);
-                }
+            if outcome != Outcome::Acked
+                && let Err(error) = task.handle().expect_replay(attached(), &id)
+            {
+                error.write_unraisable(attached(), None);
             }
             let (phase, method) = match outcome {
                 Outcome::Acked => ("ack", &task.ack),
@@ -569,7 +629,9 @@ impl Executor {
     /// Count a failure; true if there were `max_replays` of this tuple.
     fn out_of_replays(&self, slot: usize, kept: &Kept, outcome: Outcome) -> bool {
         let py = attached();
-        let (Some(limit), Some(failures)) = (self.max_replays, &self.tasks[slot].failures) else { return false };
+        let (Some(limit), Some(failures)) = (self.max_replays, &self.tasks[slot].failures) else {
+            return false;
+        };
         // SAFETY: made as a dict.
         let failures: Bound<'_, PyDict> = unsafe { failures.bind(py).cast_into_unchecked() };
         let id = kept.id.bind(py);
@@ -578,7 +640,13 @@ impl Executor {
             PyErr::take(py);
             return false;
         }
-        let count = failures.get_item(&id).ok().flatten().and_then(|n| n.extract::<u32>().ok()).unwrap_or(0) + 1;
+        let count = failures
+            .get_item(&id)
+            .ok()
+            .flatten()
+            .and_then(|n| n.extract::<u32>().ok())
+            .unwrap_or(0)
+            + 1;
         let _ = failures.set_item(&id, count);
         count >= limit.max(1)
     }
@@ -602,7 +670,10 @@ impl Executor {
                     Request::Fail(lineage) => (*desk).fail(&lineage),
                     Request::Reset(lineage) => (*desk).reset_timeout(&lineage),
                     Request::WakeOn(fd) => {
-                        this.wake_on.lock().unwrap_or_else(PoisonError::into_inner).push((fd, slot_of));
+                        this.wake_on
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push((fd, slot_of));
                     }
                     Request::Pending(sender) => {
                         let mut names = Vec::new();
@@ -637,7 +708,12 @@ impl Executor {
         self.lend(desk, |this| {
             for slot in 0..this.tasks.len() {
                 if let Ok(method) = Method::of(&this.tasks[slot].object.bind(attached()), method) {
-                    this.call(slot, if active { "activate" } else { "deactivate" }, &method, ptr::null_mut())?;
+                    this.call(
+                        slot,
+                        if active { "activate" } else { "deactivate" },
+                        &method,
+                        ptr::null_mut(),
+                    )?;
                 }
             }
             Ok(())
@@ -710,7 +786,9 @@ impl engine::Component<Kit> for Component {
     }
 
     fn tick(&mut self) -> Option<Payload> {
-        let Component::Python(executor) = self else { return None };
+        let Component::Python(executor) = self else {
+            return None;
+        };
         let py = attached();
         let values = pyo3::types::PyTuple::new(py, [executor.tick?]).ok()?;
         Some(Payload::python(values.into_any().into()))

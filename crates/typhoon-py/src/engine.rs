@@ -67,7 +67,9 @@ impl Engine {
     #[pyo3(signature = (plan, fake_time=None))]
     fn new(py: Python<'_>, plan: WorkerPlan, fake_time: Option<u64>) -> PyResult<Self> {
         clock::calibrate();
-        let clock = fake_time.map_or(WorkerClock::Real, |time| WorkerClock::Fake(Arc::new(AtomicU64::new(time))));
+        let clock = fake_time.map_or(WorkerClock::Real, |time| {
+            WorkerClock::Fake(Arc::new(AtomicU64::new(time)))
+        });
         Builder::new(py, &plan)?.build(py, plan, clock)
     }
 
@@ -75,15 +77,26 @@ impl Engine {
     fn run(&self, py: Python<'_>, line: usize) -> PyResult<()> {
         let (mut looped, wake_on, detached) = {
             let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-            let line = lines.get_mut(line).ok_or_else(|| PyValueError::new_err("no such line"))?;
-            let looped = line.looped.take().ok_or_else(|| PyValueError::new_err("the line has run"))?;
+            let line = lines
+                .get_mut(line)
+                .ok_or_else(|| PyValueError::new_err("no such line"))?;
+            let looped = line
+                .looped
+                .take()
+                .ok_or_else(|| PyValueError::new_err("the line has run"))?;
             (looped, Arc::clone(&line.wake_on), line.detached)
         };
         prepare_thread(&self.cpu_clocks[line]);
         let mut drive = |py: Option<Python<'_>>| {
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.drive(py, line, &mut looped, &wake_on)))
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                self.drive(py, line, &mut looped, &wake_on)
+            }))
         };
-        let result = if detached { py.detach(|| drive(None)) } else { drive(Some(py)) };
+        let result = if detached {
+            py.detach(|| drive(None))
+        } else {
+            drive(Some(py))
+        };
         if result.is_err() {
             self.shared.stop();
         }
@@ -143,7 +156,12 @@ impl Engine {
             dict.set_item("queued", gauge.queued())?;
             Ok(dict)
         };
-        self.shared.figures.iter().zip(&self.shared.gauges).map(one).collect()
+        self.shared
+            .figures
+            .iter()
+            .zip(&self.shared.gauges)
+            .map(one)
+            .collect()
     }
 
     /// (executor, stream, emitted, transferred) of each output stream of each task.
@@ -155,10 +173,15 @@ impl Engine {
     /// Complete latency of these spout executors together, in nanoseconds; None before the first ack.
     fn latency<'py>(&self, py: Python<'py>, executors: Vec<usize>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let mut all: Option<Histogram<u64>> = None;
-        for histogram in executors.iter().filter_map(|number| self.shared.figures[*number].complete.snapshot()) {
+        for histogram in executors
+            .iter()
+            .filter_map(|number| self.shared.figures[*number].complete.snapshot())
+        {
             match &mut all {
                 None => all = Some(histogram),
-                Some(sum) => sum.add(&histogram).map_err(|error| PyValueError::new_err(error.to_string()))?,
+                Some(sum) => sum
+                    .add(&histogram)
+                    .map_err(|error| PyValueError::new_err(error.to_string()))?,
             }
         }
         let Some(all) = all else { return Ok(None) };
@@ -174,11 +197,15 @@ impl Engine {
     /// The names (tup_ids) of a spout executor's pending tuples, oldest first. Empty if it does not answer in time.
     fn pending(&self, py: Python<'_>, executor: usize, timeout: f64) -> Vec<Py<PyAny>> {
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    let receiver = std::sync::Mutex::new(receiver);
+        let receiver = std::sync::Mutex::new(receiver);
         let (line, local) = self.places[executor];
         self.shared.peers[line].post(vec![Mail::Request(local, Request::Pending(sender))]);
         let names = py.detach(|| receive(&receiver, Duration::from_secs_f64(timeout)));
-        names.unwrap_or_default().iter().map(|name: &Ref| name.bind(py).unbind()).collect()
+        names
+            .unwrap_or_default()
+            .iter()
+            .map(|name: &Ref| name.bind(py).unbind())
+            .collect()
     }
 
     /// Watch until an executor holds up its line, the engine stops, or the time is over. Gives (executor, line, share of
@@ -200,7 +227,10 @@ impl Engine {
             }
         });
         self.watching.store(false, Ordering::SeqCst);
-        found.into_iter().map(|h| (h.executor, h.line, h.share, h.call_seconds, h.waiting)).collect()
+        found
+            .into_iter()
+            .map(|h| (h.executor, h.line, h.share, h.call_seconds, h.waiting))
+            .collect()
     }
 
     /// How many lines there are, each to be run on a thread.
@@ -221,7 +251,9 @@ impl Engine {
                     Rest::Busy => {
                         checked += 1;
                         // A busy line looks at descriptors now and then, too.
-                        if checked % 16 != 0 || wake_on.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                        if checked % 16 != 0
+                            || wake_on.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+                        {
                             return;
                         }
                         Some(Duration::ZERO)
@@ -248,7 +280,11 @@ impl Engine {
     ) {
         let fake = matches!(self.clock, WorkerClock::Fake(_));
         // Polling goes by real time even under a fake clock.
-        let timeout = if fake { Some(Duration::from_millis(1)) } else { timeout };
+        let timeout = if fake {
+            Some(Duration::from_millis(1))
+        } else {
+            timeout
+        };
         let listed = wake_on.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let fds: Vec<RawFd> = listed.iter().map(|(fd, _)| *fd).collect();
         let waker = &self.shared.peers[line].waker;
@@ -287,7 +323,10 @@ fn cpu_time(clock: &AtomicU64) -> u64 {
     if id == 0 {
         return 0;
     }
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: a valid place; a clock of a thread that has ended gives an error and leaves it alone.
     unsafe { libc::clock_gettime(id as u32 as libc::clockid_t, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -307,7 +346,14 @@ struct Builder {
 impl Builder {
     fn new(py: Python<'_>, plan: &WorkerPlan) -> PyResult<Self> {
         let executors: usize = plan.lines.iter().map(Vec::len).sum();
-        let last = plan.lines.iter().flatten().flat_map(|e| &e.tasks).map(|t| t.id as usize).max().unwrap_or(0);
+        let last = plan
+            .lines
+            .iter()
+            .flatten()
+            .flat_map(|e| &e.tasks)
+            .map(|t| t.id as usize)
+            .max()
+            .unwrap_or(0);
         let mut places = vec![Place::default(); last + 1];
         for (line, members) in plan.lines.iter().enumerate() {
             for (local, executor) in members.iter().enumerate() {
@@ -330,9 +376,18 @@ impl Builder {
         unsafe { libc::getentropy(entropy.as_mut_ptr().cast(), entropy.len()) };
         Ok(Builder {
             shared: Arc::new(shared),
-            schemas: Arc::new(plan.schemas.iter().map(|schema| schema.bind(py).clone().into()).collect()),
+            schemas: Arc::new(
+                plan.schemas
+                    .iter()
+                    .map(|schema| schema.bind(py).clone().into())
+                    .collect(),
+            ),
             counts: Vec::new(),
-            detached: plan.lines.iter().map(|line| line.iter().all(|e| e.native.is_some())).collect(),
+            detached: plan
+                .lines
+                .iter()
+                .map(|line| line.iter().all(|e| e.native.is_some()))
+                .collect(),
             line_of,
             seed: u64::from_ne_bytes(entropy),
         })
@@ -348,7 +403,11 @@ impl Builder {
             for (local, executor) in members.iter().enumerate() {
                 alone[executor.number] = line > 0;
                 places[executor.number] = (line, local);
-                let outlets = executor.tasks.iter().map(|task| self.outlets(executor, task)).collect();
+                let outlets = executor
+                    .tasks
+                    .iter()
+                    .map(|task| self.outlets(executor, task))
+                    .collect();
                 plans.push(CoreExecutor {
                     kind: if executor.spout { Kind::Spout } else { Kind::Bolt },
                     number: executor.number,
@@ -370,7 +429,11 @@ impl Builder {
                 active: plan.options.active,
             };
             let looped = Loop::new(Arc::clone(&self.shared), core_plan, components, clock.clone());
-            lines.push(Line { looped: Some(looped), wake_on, detached: self.detached[line] });
+            lines.push(Line {
+                looped: Some(looped),
+                wake_on,
+                detached: self.detached[line],
+            });
         }
         let interval = GLANCE.as_nanos() as u64;
         Ok(Engine {
@@ -387,7 +450,10 @@ impl Builder {
     }
 
     fn draw(&mut self) -> u64 {
-        self.seed = self.seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        self.seed = self
+            .seed
+            .wrapping_mul(0x5851_f42d_4c95_7f2d)
+            .wrapping_add(0x1405_7b7e_f767_814f);
         self.seed ^ self.seed >> 29
     }
 
@@ -399,7 +465,12 @@ impl Builder {
                 arity: plan.fields.len(),
                 direct: plan.direct,
                 custom: plan.routes.iter().any(|route| route.object.is_some()),
-                routes: plan.routes.iter().enumerate().map(|(number, route)| route.route(number, turn)).collect(),
+                routes: plan
+                    .routes
+                    .iter()
+                    .enumerate()
+                    .map(|(number, route)| route.route(number, turn))
+                    .collect(),
                 emitted: Arc::default(),
                 transferred: Arc::default(),
             };
@@ -428,17 +499,33 @@ impl Builder {
             let spec = native(name, arguments.bind(py).cast::<PyDict>()?)?;
             return Ok(Component::Native(Native::new(spec, executor.tasks.len())));
         }
-        let shell = executor.shell.as_ref().ok_or_else(|| PyValueError::new_err("an executor without a shell"))?;
+        let shell = executor
+            .shell
+            .as_ref()
+            .ok_or_else(|| PyValueError::new_err("an executor without a shell"))?;
         let mut handles = Vec::new();
         for (slot, task) in executor.tasks.iter().enumerate() {
-            let streams = task.outlets.iter().map(|outlet| self.stream(py, outlet)).collect();
+            let streams = task
+                .outlets
+                .iter()
+                .map(|outlet| self.stream(py, outlet))
+                .collect();
             let place = (line, local, executor.number, slot);
             let name = executor.component.clone();
             let seed = self.draw();
             let shared = Arc::clone(&self.shared);
             handles.push(Py::new(
                 py,
-                Handle::new(shared, place, task.id, name, streams, &plan.options, line > 0, seed),
+                Handle::new(
+                    shared,
+                    place,
+                    task.id,
+                    name,
+                    streams,
+                    &plan.options,
+                    line > 0,
+                    seed,
+                ),
             )?);
         }
         Ok(Component::Python(Executor::new(
@@ -452,7 +539,11 @@ impl Builder {
     }
 
     fn stream(&self, py: Python<'_>, plan: &OutletPlan) -> Stream {
-        let mut keys: Vec<usize> = plan.routes.iter().flat_map(|route| route.positions.clone()).collect();
+        let mut keys: Vec<usize> = plan
+            .routes
+            .iter()
+            .flat_map(|route| route.positions.clone())
+            .collect();
         keys.sort_unstable();
         keys.dedup();
         let targets = || plan.routes.iter().flat_map(|route| &route.targets);
@@ -481,7 +572,9 @@ fn native(name: &str, arguments: &Bound<'_, PyDict>) -> PyResult<Spec> {
     let get = |key: &str| arguments.get_item(key);
     let field = || get("field")?.map_or(Ok(0), |field| field.extract::<usize>());
     let value = |key: &str| -> PyResult<Value> {
-        let Some(value) = get(key)? else { return Ok(Value::Nothing) };
+        let Some(value) = get(key)? else {
+            return Ok(Value::Nothing);
+        };
         if let Ok(value) = value.cast::<pyo3::types::PyBool>() {
             return Ok(Value::Bool(value.is_true()));
         }
@@ -501,9 +594,16 @@ fn native(name: &str, arguments: &Bound<'_, PyDict>) -> PyResult<Spec> {
         },
         "split" => Spec::Split { field: field()? },
         "count" => Spec::Count { field: field()? },
-        "filter" => Spec::Filter { field: field()?, equals: value("equals")? },
+        "filter" => Spec::Filter {
+            field: field()?,
+            equals: value("equals")?,
+        },
         "id" => Spec::Identity,
         "null" => Spec::Null,
-        other => return Err(PyValueError::new_err(format!("there is no native component '{other}'"))),
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "there is no native component '{other}'"
+            )));
+        }
     })
 }

@@ -7,7 +7,9 @@ use pyo3::types::PyType;
 
 /// An exception of the class `name` of `typhoon.errors`.
 pub fn new(py: Python<'_>, name: &str, message: String) -> PyErr {
-    let class = py.import("typhoon.errors").and_then(|module| module.getattr(name));
+    let class = py
+        .import("typhoon.errors")
+        .and_then(|module| module.getattr(name));
     match class.and_then(|class| Ok(class.cast_into::<PyType>()?)) {
         Ok(class) => PyErr::from_type(class, message),
         Err(error) => error,

@@ -149,11 +149,16 @@ impl Handle {
     }
 
     fn names(&self, py: Python<'_>) -> PyResult<Ref> {
-        let mut place = self.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut place = self
+            .names
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if place.is_none() {
             *place = Some(pyo3::types::PySet::empty(py)?.into_any().into());
         }
-        place.clone().ok_or_else(|| pyo3::exceptions::PyMemoryError::new_err(()))
+        place
+            .clone()
+            .ok_or_else(|| pyo3::exceptions::PyMemoryError::new_err(()))
     }
 
     /// A tree of this name failed: should the name be emitted again, that is a replay.
@@ -161,7 +166,8 @@ impl Handle {
         let waiting = self.to_replay.load(Ordering::Relaxed);
         if waiting < MOST_NAMES {
             self.names(py)?.bind(py).call_method1("add", (name.bind(py),))?;
-            self.to_replay.store(self.names(py)?.bind(py).len()?, Ordering::Relaxed);
+            self.to_replay
+                .store(self.names(py)?.bind(py).len()?, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -202,17 +208,29 @@ impl Handle {
     }
 
     pub fn remember(&self, id: String, tuple: Ref) {
-        let old = self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(id, tuple);
+        let old = self
+            .ids
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(id, tuple);
         drop(old);
     }
 
     pub fn forget(&self, id: &str) {
-        let old = self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(id);
+        let old = self
+            .ids
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .remove(id);
         drop(old);
     }
 
     pub fn find(&self, id: &str) -> Option<Ref> {
-        self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned()
+        self.ids
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 }
 
@@ -239,11 +257,17 @@ pub struct HandleRef {
 }
 
 impl HandleRef {
-    pub const NONE: HandleRef = HandleRef { object: ptr::null_mut(), handle: ptr::null() };
+    pub const NONE: HandleRef = HandleRef {
+        object: ptr::null_mut(),
+        handle: ptr::null(),
+    };
 
     /// Borrows: whoever stores it takes a reference to `object`.
     pub fn of(handle: &Bound<'_, Handle>) -> Self {
-        HandleRef { object: handle.as_ptr(), handle: ptr::from_ref(handle.get()) }
+        HandleRef {
+            object: handle.as_ptr(),
+            handle: ptr::from_ref(handle.get()),
+        }
     }
 
     /// None before the component runs.
@@ -253,4 +277,3 @@ impl HandleRef {
         unsafe { self.handle.as_ref() }
     }
 }
-

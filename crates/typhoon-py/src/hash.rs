@@ -87,7 +87,10 @@ pub fn of(value: Raw) -> Result<u64, NoKey> {
             let mut length: ffi::Py_ssize_t = 0;
             let data = ffi::PyUnicode_AsUTF8AndSize(value, &raw mut length);
             if !data.is_null() {
-                return Ok(bytes(std::slice::from_raw_parts(data.cast(), length as usize), 0x7465_7874));
+                return Ok(bytes(
+                    std::slice::from_raw_parts(data.cast(), length as usize),
+                    0x7465_7874,
+                ));
             }
             // Lone surrogates have no UTF-8.
             ffi::PyErr_Clear();
@@ -101,7 +104,11 @@ pub fn of(value: Raw) -> Result<u64, NoKey> {
 #[inline(always)]
 pub fn check(value: Raw) -> Result<(), NoKey> {
     // SAFETY: alive, GIL held.
-    if unsafe { ffi::PyUnicode_CheckExact(value) } != 0 { Ok(()) } else { of(value).map(drop) }
+    if unsafe { ffi::PyUnicode_CheckExact(value) } != 0 {
+        Ok(())
+    } else {
+        of(value).map(drop)
+    }
 }
 
 unsafe fn surrogates(value: Raw) -> Result<u64, NoKey> {
@@ -121,7 +128,10 @@ unsafe fn surrogates(value: Raw) -> Result<u64, NoKey> {
 unsafe fn slice<'a>(object: Raw) -> &'a [u8] {
     // SAFETY: the caller has a bytes object and uses the slice while it lives.
     unsafe {
-        std::slice::from_raw_parts(ffi::PyBytes_AsString(object).cast(), ffi::PyBytes_Size(object) as usize)
+        std::slice::from_raw_parts(
+            ffi::PyBytes_AsString(object).cast(),
+            ffi::PyBytes_Size(object) as usize,
+        )
     }
 }
 
@@ -132,7 +142,11 @@ unsafe fn other(value: Raw) -> Result<u64, NoKey> {
         if ffi::PyLong_Check(value) != 0 {
             let mut overflow = 0;
             let number = ffi::PyLong_AsLongLongAndOverflow(value, &raw mut overflow);
-            return if overflow == 0 { Ok(integer(number)) } else { big(value) };
+            return if overflow == 0 {
+                Ok(integer(number))
+            } else {
+                big(value)
+            };
         }
         if ffi::PyFloat_Check(value) != 0 {
             let number = ffi::PyFloat_AsDouble(value);
@@ -197,8 +211,14 @@ unsafe fn registered(value: Raw) -> Result<u64, NoKey> {
     let py = unsafe { Python::assume_attached() };
     // SAFETY: alive.
     let value = unsafe { Bound::from_borrowed_ptr(py, value) };
-    let name = value.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
-    match value.call_method0("__stable_hash__").and_then(|hash| hash.extract::<i64>()) {
+    let name = value
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    match value
+        .call_method0("__stable_hash__")
+        .and_then(|hash| hash.extract::<i64>())
+    {
         Ok(hash) => Ok(integer(hash)),
         Err(_) => Err(NoKey::Type(name)),
     }
@@ -207,13 +227,20 @@ unsafe fn registered(value: Raw) -> Result<u64, NoKey> {
 /// The exception: `component` and `fields` say where.
 pub fn raise(py: Python<'_>, error: NoKey, component: &str, fields: &[String]) -> PyErr {
     let what = match error {
-        NoKey::NotANumber => "NaN cannot be a grouping key, since it equals nothing, itself included".to_owned(),
+        NoKey::NotANumber => {
+            "NaN cannot be a grouping key, since it equals nothing, itself included".to_owned()
+        }
         NoKey::Type(name) => format!(
             "a {name} cannot be a grouping key: only str, bytes, int, float, bool, None and tuples of these can"
         ),
     };
-    let fields = if fields.is_empty() { String::new() } else { format!(" (grouped by {})", fields.join(", ")) };
-    let hint = "hint: group by a field that holds such a value, or give the class a method __stable_hash__() -> int";
+    let fields = if fields.is_empty() {
+        String::new()
+    } else {
+        format!(" (grouped by {})", fields.join(", "))
+    };
+    let hint =
+        "hint: group by a field that holds such a value, or give the class a method __stable_hash__() -> int";
     let message = format!("{component}{fields}: {what}\n{hint}");
     if fields.is_empty() && component.is_empty() {
         return PyException::new_err(message);

@@ -1,9 +1,9 @@
 //! What a component asks of the engine: emit, ack, fail, reset_timeout; from the thread that runs it, or from any
 //! other, whose request is handed in and carried out on the owner's thread.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -56,7 +56,9 @@ fn arguments<const N: usize>(
 ) -> PyResult<[Option<Raw>; N]> {
     let mut found = [None; N];
     if given as usize > N {
-        return Err(PyTypeError::new_err(format!("{method}() takes at most {N} arguments, got {given}")));
+        return Err(PyTypeError::new_err(format!(
+            "{method}() takes at most {N} arguments, got {given}"
+        )));
     }
     for (index, place) in found.iter_mut().enumerate().take(given as usize) {
         // SAFETY: a vectorcall's array holds the positional arguments, then those of the keywords.
@@ -69,7 +71,9 @@ fn arguments<const N: usize>(
             let name: String = name.extract()?;
             let Some(position) = names.iter().position(|known| *known == name) else {
                 let known = names.join(", ");
-                return Err(PyTypeError::new_err(format!("{method}() has no argument {name} (it has {known})")));
+                return Err(PyTypeError::new_err(format!(
+                    "{method}() has no argument {name} (it has {known})"
+                )));
             };
             if found[position].is_some() {
                 return Err(PyTypeError::new_err(format!("{method}() got {name} twice")));
@@ -83,7 +87,7 @@ fn arguments<const N: usize>(
     Ok(found.map(|argument| argument.filter(|argument| *argument != nothing)))
 }
 
-fn required<'a>(argument: Option<Raw>, method: &str) -> PyResult<Raw> {
+fn required(argument: Option<Raw>, method: &str) -> PyResult<Raw> {
     argument.ok_or_else(|| PyTypeError::new_err(format!("{method}() needs a list or tuple of values")))
 }
 
@@ -94,7 +98,10 @@ fn stream_index(py: Python<'_>, handle: &Handle, name: Option<Raw>) -> PyResult<
             None => "default".to_owned(),
         },
         Some(name) => object(py, name).extract::<String>().map_err(|_| {
-            PyTypeError::new_err(format!("stream is the name of a stream, got {:?}", object(py, name)))
+            PyTypeError::new_err(format!(
+                "stream is the name of a stream, got {:?}",
+                object(py, name)
+            ))
         })?,
     };
     handle.streams.iter().position(|stream| stream.name == wanted).ok_or_else(|| {
@@ -134,7 +141,12 @@ fn to_tuple(py: Python<'_>, handle: &Handle, stream: &Stream, values: Raw) -> Py
         if ffi::PyTuple_GET_SIZE(made.as_ptr()) as usize == stream.fields.len() {
             return Ok(made);
         }
-        Err(wrong_arity(py, handle, stream, ffi::PyTuple_GET_SIZE(made.as_ptr()) as usize))
+        Err(wrong_arity(
+            py,
+            handle,
+            stream,
+            ffi::PyTuple_GET_SIZE(made.as_ptr()) as usize,
+        ))
     }
 }
 
@@ -194,8 +206,17 @@ fn emit_error(py: Python<'_>, handle: &Handle, stream: &Stream, error: EmitError
     let component = &handle.component;
     match error {
         EmitError::Key(error) => {
-            let fields: Vec<String> = stream.keys.iter().map(|key| stream.fields[*key].clone()).collect();
-            hash::raise(py, error, &format!("'{component}' on stream '{}'", stream.name), &fields)
+            let fields: Vec<String> = stream
+                .keys
+                .iter()
+                .map(|key| stream.fields[*key].clone())
+                .collect();
+            hash::raise(
+                py,
+                error,
+                &format!("'{component}' on stream '{}'", stream.name),
+                &fields,
+            )
         }
         EmitError::Full => errors::new(
             py,
@@ -257,7 +278,9 @@ fn send<A: Anchor>(
     if handle.threaded {
         wait_for_room(py, handle, desk);
     }
-    result.map(|()| Vec::new()).map_err(|error| emit_error(py, handle, stream, error))
+    result
+        .map(|()| Vec::new())
+        .map_err(|error| emit_error(py, handle, stream, error))
 }
 
 #[cold]
@@ -285,17 +308,28 @@ fn check_direct(py: Python<'_>, handle: &Handle, stream: &Stream, direct: Option
         (false, Some(_)) => ("is not direct", "declare it by Stream(fields, name, direct=True)"),
         _ => return Ok(()),
     };
-    let message = format!("'{}': stream '{}' {is}\nhint: {hint}", handle.component, stream.name);
+    let message = format!(
+        "'{}': stream '{}' {is}\nhint: {hint}",
+        handle.component, stream.name
+    );
     Err(errors::new(py, "EmitError", message))
 }
 
 /// Ask the objects of custom groupings.
-fn choose(py: Python<'_>, handle: &Handle, stream: &Stream, values: &Ref) -> PyResult<Vec<(usize, Vec<TaskId>)>> {
+fn choose(
+    py: Python<'_>,
+    handle: &Handle,
+    stream: &Stream,
+    values: &Ref,
+) -> PyResult<Vec<(usize, Vec<TaskId>)>> {
     let mut chosen = Vec::new();
     for (route, grouping, targets) in &stream.custom {
         let grouping = grouping.bind(py);
         let answer = grouping.call_method1("choose_tasks", (handle.task, values.bind(py)))?;
-        let tasks = answer.extract::<Vec<TaskId>>().ok().filter(|tasks| tasks.iter().all(|t| targets.contains(t)));
+        let tasks = answer
+            .extract::<Vec<TaskId>>()
+            .ok()
+            .filter(|tasks| tasks.iter().all(|t| targets.contains(t)));
         let Some(tasks) = tasks else {
             let message = format!(
                 "'{}' on stream '{}': choose_tasks of {} returned {}, which is not a list of tasks out of {targets:?}\n\
@@ -327,17 +361,27 @@ fn wait_for_room(py: Python<'_>, handle: &Handle, desk: *mut Desk<Kit>) {
 }
 
 fn result(py: Python<'_>, tasks: Vec<TaskId>, extras: &Extras) -> PyResult<Raw> {
-    if extras.task_ids { Ok(PyList::new(py, tasks)?.into_any().into_ptr()) } else { Ok(none()) }
+    if extras.task_ids {
+        Ok(PyList::new(py, tasks)?.into_any().into_ptr())
+    } else {
+        Ok(none())
+    }
 }
 
 fn extras(py: Python<'_>, direct: Option<Raw>, task_ids: Option<Raw>) -> PyResult<Extras> {
     let direct = direct.map(|task| {
         object(py, task).extract::<TaskId>().map_err(|_| {
-            PyTypeError::new_err(format!("direct_task is the number of a task, got {:?}", object(py, task)))
+            PyTypeError::new_err(format!(
+                "direct_task is the number of a task, got {:?}",
+                object(py, task)
+            ))
         })
     });
     let task_ids = task_ids.map_or(Ok(false), |flag| object(py, flag).is_truthy())?;
-    Ok(Extras { direct: direct.transpose()?, task_ids })
+    Ok(Extras {
+        direct: direct.transpose()?,
+        task_ids,
+    })
 }
 
 // ---------------------------------------------------------------------- spouts
@@ -350,13 +394,16 @@ pub unsafe extern "C" fn spout_emit(slf: Raw, args: *const Raw, given: isize, ke
         unsafe {
             let only_id = !keywords.is_null()
                 && ffi::PyTuple_GET_SIZE(keywords) == 1
-                && TUP_ID.get().is_some_and(|name| ffi::PyTuple_GET_ITEM(keywords, 0) == name.as_ptr());
-            if given == 1 && (keywords.is_null() || only_id) {
-                if let (Some(desk), Some(index)) = (handle.desk(), handle.default) {
-                    let id = (only_id && *args.add(1) != ffi::Py_None()).then(|| *args.add(1));
-                    spout_send(py, slf, handle, desk, index, *args, id, &Extras::default())?;
-                    return Ok(none());
-                }
+                && TUP_ID
+                    .get()
+                    .is_some_and(|name| ffi::PyTuple_GET_ITEM(keywords, 0) == name.as_ptr());
+            if given == 1
+                && (keywords.is_null() || only_id)
+                && let (Some(desk), Some(index)) = (handle.desk(), handle.default)
+            {
+                let id = (only_id && *args.add(1) != ffi::Py_None()).then(|| *args.add(1));
+                spout_send(py, slf, handle, desk, index, *args, id, &Extras::default())?;
+                return Ok(none());
             }
         }
         let names = ["tup", "tup_id", "stream", "direct_task", "need_task_ids"];
@@ -407,7 +454,10 @@ fn checked_id(py: Python<'_>, handle: &Handle, id: Raw) -> PyResult<Ref> {
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "the hot path: a struct would be built per tuple")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the hot path: a struct would be built per tuple"
+)]
 #[inline(always)]
 fn spout_send(
     py: Python<'_>,
@@ -420,7 +470,9 @@ fn spout_send(
     extras: &Extras,
 ) -> PyResult<Vec<TaskId>> {
     let values = to_tuple(py, handle, &handle.streams[index], values)?;
-    let Some(id) = id else { return send(py, handle, desk, index, values, Untracked, extras) };
+    let Some(id) = id else {
+        return send(py, handle, desk, index, values, Untracked, extras);
+    };
     let id = checked_id(py, handle, id)?;
     if !handle.acking {
         let tasks = send(py, handle, desk, index, values, Untracked, extras)?;
@@ -431,17 +483,37 @@ fn spout_send(
         handle.note_replay(py, &id)?;
     }
     let token = if handle.keep_values {
-        Token::Kept(Box::new(Kept { id, values: values.clone(), stream: index }))
+        Token::Kept(Box::new(Kept {
+            id,
+            values: values.clone(),
+            stream: index,
+        }))
     } else {
         Token::Object(id)
     };
     // SAFETY: as in `send`.
     let root = unsafe { (*desk).open_tree(handle.slot, token) };
     let Some(root) = root else {
-        return Err(emit_error(py, handle, &handle.streams[index], EmitError::TooManyTrees));
+        return Err(emit_error(
+            py,
+            handle,
+            &handle.streams[index],
+            EmitError::TooManyTrees,
+        ));
     };
     let mut made = 0;
-    let sent = send(py, handle, desk, index, values, One { root, made: &mut made }, extras);
+    let sent = send(
+        py,
+        handle,
+        desk,
+        index,
+        values,
+        One {
+            root,
+            made: &mut made,
+        },
+        extras,
+    );
     match sent {
         Ok(tasks) => {
             // SAFETY: as in `send`.
@@ -460,13 +532,21 @@ fn spout_send(
 pub unsafe extern "C" fn spout_emit_many(slf: Raw, args: *const Raw, given: isize, keywords: Raw) -> Raw {
     guarded(|py| {
         let handle = running(py, slf)?;
-        let [tuples, ids, stream] =
-            arguments(py, "emit_many", ["tuples", "tup_ids", "stream"], (args, given, keywords))?;
+        let [tuples, ids, stream] = arguments(
+            py,
+            "emit_many",
+            ["tuples", "tup_ids", "stream"],
+            (args, given, keywords),
+        )?;
         let index = stream_index(py, handle, stream)?;
         let tuples = list(py, required(tuples, "emit_many")?)?;
         let ids = ids.map(|ids| list(py, ids)).transpose()?;
         if let Some(ids) = ids.as_ref().filter(|ids| ids.len() != tuples.len()) {
-            let message = format!("emit_many() got {} tuples and {} tup_ids", tuples.len(), ids.len());
+            let message = format!(
+                "emit_many() got {} tuples and {} tup_ids",
+                tuples.len(),
+                ids.len()
+            );
             return Err(PyValueError::new_err(message));
         }
         for (number, values) in tuples.iter().enumerate() {
@@ -512,13 +592,14 @@ pub unsafe extern "C" fn wake_on(slf: Raw, fd: Raw) -> Raw {
 pub unsafe extern "C" fn bolt_emit(slf: Raw, args: *const Raw, given: isize, keywords: Raw) -> Raw {
     guarded(|py| {
         let handle = running(py, slf)?;
-        if given == 1 && keywords.is_null() {
-            if let (Some(desk), Some(index)) = (handle.desk(), handle.default) {
-                // SAFETY: vectorcall's array has one argument.
-                let values = unsafe { *args };
-                anchored(py, handle, desk, index, values, &Extras::default())?;
-                return Ok(none());
-            }
+        if given == 1
+            && keywords.is_null()
+            && let (Some(desk), Some(index)) = (handle.desk(), handle.default)
+        {
+            // SAFETY: vectorcall's array has one argument.
+            let values = unsafe { *args };
+            anchored(py, handle, desk, index, values, &Extras::default())?;
+            return Ok(none());
         }
         let names = ["tup", "stream", "anchors", "direct_task", "need_task_ids"];
         let [values, stream, anchors, direct, ids] = arguments(py, "emit", names, (args, given, keywords))?;
@@ -533,8 +614,12 @@ pub unsafe extern "C" fn bolt_emit(slf: Raw, args: *const Raw, given: isize, key
 pub unsafe extern "C" fn bolt_emit_many(slf: Raw, args: *const Raw, given: isize, keywords: Raw) -> Raw {
     guarded(|py| {
         let handle = running(py, slf)?;
-        let [tuples, stream, anchors] =
-            arguments(py, "emit_many", ["tuples", "stream", "anchors"], (args, given, keywords))?;
+        let [tuples, stream, anchors] = arguments(
+            py,
+            "emit_many",
+            ["tuples", "stream", "anchors"],
+            (args, given, keywords),
+        )?;
         let index = stream_index(py, handle, stream)?;
         let tuples = required(tuples, "emit_many")?;
         let extras = Extras::default();
@@ -618,7 +703,18 @@ fn anchored(
         if (*current).state == State::Open {
             if let Some((root, _)) = (*current).lineage.single() {
                 let mut made = 0;
-                let sent = send(py, handle, desk, index, values, One { root, made: &mut made }, extras);
+                let sent = send(
+                    py,
+                    handle,
+                    desk,
+                    index,
+                    values,
+                    One {
+                        root,
+                        made: &mut made,
+                    },
+                    extras,
+                );
                 (*current).made ^= made;
                 return sent;
             }
@@ -651,12 +747,24 @@ fn unbound(
     if handle.relay_root.load(Ordering::Relaxed) == 0 {
         // SAFETY: as in `send`.
         let root = unsafe { (*desk).open_relay() };
-        let root = root.ok_or_else(|| emit_error(py, handle, &handle.streams[index], EmitError::TooManyTrees))?;
+        let root =
+            root.ok_or_else(|| emit_error(py, handle, &handle.streams[index], EmitError::TooManyTrees))?;
         handle.relay_root.store(root.bits(), Ordering::Relaxed);
     }
     let root = Root::from_bits(handle.relay_root.load(Ordering::Relaxed));
     let mut made = 0;
-    let sent = send(py, handle, desk, index, values, One { root, made: &mut made }, extras);
+    let sent = send(
+        py,
+        handle,
+        desk,
+        index,
+        values,
+        One {
+            root,
+            made: &mut made,
+        },
+        extras,
+    );
     handle.relay_made.fetch_xor(made, Ordering::Relaxed);
     sent
 }
@@ -677,7 +785,11 @@ fn find(py: Python<'_>, handle: &Handle, raw: Raw) -> PyResult<Option<Ref>> {
         return Ok(Some(unsafe { Ref::share(raw) }));
     }
     let id = object(py, raw).extract::<String>().map_err(|_| {
-        PyTypeError::new_err(format!("'{}': expected a Tuple or its id, got {:?}", handle.component, object(py, raw)))
+        PyTypeError::new_err(format!(
+            "'{}': expected a Tuple or its id, got {:?}",
+            handle.component,
+            object(py, raw)
+        ))
     })?;
     match handle.find(&id) {
         Some(weak) => {
@@ -691,7 +803,11 @@ fn find(py: Python<'_>, handle: &Handle, raw: Raw) -> PyResult<Option<Ref>> {
 fn anchor_list(py: Python<'_>, handle: &Handle, anchors: Raw) -> PyResult<Vec<Ref>> {
     let mut found = Vec::new();
     let single = tuple::check(anchors);
-    let anchors = if single { vec![object(py, anchors)] } else { list(py, anchors)? };
+    let anchors = if single {
+        vec![object(py, anchors)]
+    } else {
+        list(py, anchors)?
+    };
     for anchor in anchors {
         let tuple = find(py, handle, anchor.as_ptr())?.ok_or_else(|| settled_error(py, handle))?;
         let content = tuple.as_ptr().cast::<TupleObject>();
@@ -738,7 +854,9 @@ pub unsafe extern "C" fn reset_timeout(slf: Raw, tup: Raw) -> Raw {
 }
 
 fn settle(py: Python<'_>, slf: Raw, tup: Raw, verdict: Verdict) -> PyResult<Raw> {
-    let Some(handle) = base::handle(slf) else { return running(py, slf).map(|_| none()) };
+    let Some(handle) = base::handle(slf) else {
+        return running(py, slf).map(|_| none());
+    };
     if !handle.is_live() {
         return Ok(none());
     }
@@ -753,15 +871,22 @@ fn settle(py: Python<'_>, slf: Raw, tup: Raw, verdict: Verdict) -> PyResult<Raw>
             State::Loose => return Ok(none()),
             State::Settled => {
                 if verdict != Verdict::Reset && handle.again.fetch_add(1, Ordering::Relaxed) == 0 {
-                    let logger = py.import("logging")?.call_method1("getLogger", ("typhoon.worker",))?;
-                    let text = "%r acked or failed a tuple a second time; that is ignored (and counted from now on)";
+                    let logger = py
+                        .import("logging")?
+                        .call_method1("getLogger", ("typhoon.worker",))?;
+                    let text =
+                        "%r acked or failed a tuple a second time; that is ignored (and counted from now on)";
                     logger.call_method1("warning", (text, handle.component.as_str()))?;
                 }
                 return Ok(none());
             }
             State::Open => {}
         }
-        if (*content).handle.get().is_none_or(|own| own.number != handle.number) {
+        if (*content)
+            .handle
+            .get()
+            .is_none_or(|own| own.number != handle.number)
+        {
             return Err(not_received(handle, &object(py, tuple.as_ptr()))?);
         }
         let (lineage, made) = ((*content).lineage.clone(), (*content).made);
@@ -815,7 +940,17 @@ fn foreign_emit(
     let reply = extras.task_ids.then_some(sender);
     wait_for_turn(py, handle)?;
     handle.foreign.fetch_add(1, Ordering::SeqCst);
-    handle.post(Request::Emit(handle.slot, Foreign { index, values, lineage, token, direct: extras.direct, reply }));
+    handle.post(Request::Emit(
+        handle.slot,
+        Foreign {
+            index,
+            values,
+            lineage,
+            token,
+            direct: extras.direct,
+            reply,
+        },
+    ));
     if !extras.task_ids {
         return Ok(Vec::new());
     }
@@ -842,11 +977,17 @@ fn foreign_emit(
 
 /// Wait for an answer, without the GIL.
 pub fn receive<T>(receiver: &Mutex<Receiver<T>>, timeout: Duration) -> Result<T, RecvTimeoutError> {
-    receiver.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(timeout)
+    receiver
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .recv_timeout(timeout)
 }
 
 fn running_again(py: Python<'_>, handle: &Handle) -> PyResult<Vec<TaskId>> {
-    let message = format!("'{}' was closed before its emit was carried out", handle.component);
+    let message = format!(
+        "'{}' was closed before its emit was carried out",
+        handle.component
+    );
     Err(errors::new(py, "NotRunningError", message))
 }
 
@@ -872,17 +1013,43 @@ fn wait_for_turn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
 
 impl Foreign {
     /// Carry it out, on the owner's thread.
-    pub fn perform(self, py: Python<'_>, handle: &Handle, desk: *mut Desk<Kit>, object_of: Raw) -> PyResult<()> {
+    pub fn perform(
+        self,
+        py: Python<'_>,
+        handle: &Handle,
+        desk: *mut Desk<Kit>,
+        object_of: Raw,
+    ) -> PyResult<()> {
         handle.foreign.fetch_sub(1, Ordering::SeqCst);
-        let extras = Extras { direct: self.direct, task_ids: self.reply.is_some() };
+        let extras = Extras {
+            direct: self.direct,
+            task_ids: self.reply.is_some(),
+        };
         let tasks = match self.token {
             Some(id) => {
                 let values = self.values.as_ptr();
-                spout_send(py, object_of, handle, desk, self.index, values, Some(id.as_ptr()), &extras)?
+                spout_send(
+                    py,
+                    object_of,
+                    handle,
+                    desk,
+                    self.index,
+                    values,
+                    Some(id.as_ptr()),
+                    &extras,
+                )?
             }
             None => {
                 let mut anchors = [(self.lineage, 0)];
-                let sent = send(py, handle, desk, self.index, self.values, Anchors(&mut anchors), &extras);
+                let sent = send(
+                    py,
+                    handle,
+                    desk,
+                    self.index,
+                    self.values,
+                    Anchors(&mut anchors),
+                    &extras,
+                );
                 let [(lineage, made)] = &anchors;
                 // SAFETY: as in `send`.
                 unsafe {

@@ -66,7 +66,9 @@ impl Payload {
 
     /// As a row, for a thread without the GIL. Err names the type that cannot be in one, and where it is.
     pub fn into_row(self) -> Result<Self, (usize, String)> {
-        let Held::Python(tuple) = self.held() else { return Ok(self) };
+        let Held::Python(tuple) = self.held() else {
+            return Ok(self);
+        };
         // SAFETY: a tuple that we own; the GIL is held.
         let length = unsafe { ffi::PyTuple_GET_SIZE(tuple) };
         let values: Result<Row, _> = (0..length)
@@ -105,7 +107,9 @@ fn from_python(item: Raw) -> Result<Value, String> {
             return Ok(Value::Float(ffi::PyFloat_AsDouble(item)));
         } else if ffi::PyBytes_Check(item) != 0 {
             let data = ffi::PyBytes_AsString(item).cast();
-            return Ok(Value::Bytes(std::slice::from_raw_parts(data, ffi::PyBytes_Size(item) as usize).into()));
+            return Ok(Value::Bytes(
+                std::slice::from_raw_parts(data, ffi::PyBytes_Size(item) as usize).into(),
+            ));
         }
         let name = std::ffi::CStr::from_ptr((*ffi::Py_TYPE(item)).tp_name);
         Err(name.to_string_lossy().into_owned())
@@ -122,8 +126,12 @@ fn to_python(values: &[Value]) -> Option<Ref> {
                 Value::Bool(value) => ffi::PyBool_FromLong((*value).into()),
                 Value::Int(value) => ffi::PyLong_FromLongLong(*value),
                 Value::Float(value) => ffi::PyFloat_FromDouble(*value),
-                Value::Text(value) => ffi::PyUnicode_FromStringAndSize(value.as_ptr().cast(), value.len() as isize),
-                Value::Bytes(value) => ffi::PyBytes_FromStringAndSize(value.as_ptr().cast(), value.len() as isize),
+                Value::Text(value) => {
+                    ffi::PyUnicode_FromStringAndSize(value.as_ptr().cast(), value.len() as isize)
+                }
+                Value::Bytes(value) => {
+                    ffi::PyBytes_FromStringAndSize(value.as_ptr().cast(), value.len() as isize)
+                }
             };
             if item.is_null() {
                 return None;
@@ -169,8 +177,10 @@ impl Key for Payload {
     #[inline(always)]
     fn hash(&self, positions: &[usize]) -> Result<u64, NoKey> {
         let at = |position: usize| match self.held() {
-            // SAFETY: positions were checked against the stream's fields, and so was the tuple's length at emit.
-            Held::Python(tuple) => hash::of(unsafe { ffi::PyTuple_GET_ITEM(tuple, position as ffi::Py_ssize_t) }),
+            Held::Python(tuple) => {
+                // SAFETY: positions were checked against the stream's fields, and so was the length at emit.
+                hash::of(unsafe { ffi::PyTuple_GET_ITEM(tuple, position as ffi::Py_ssize_t) })
+            }
             Held::Row(values) => match &values[position] {
                 Value::Nothing => Ok(hash::nothing()),
                 Value::Bool(value) => Ok(hash::integer((*value).into())),
@@ -182,7 +192,9 @@ impl Key for Payload {
         };
         match positions {
             [position] => at(*position),
-            _ => positions.iter().try_fold(0, |hash, position| Ok(hash::combine(hash, at(*position)?))),
+            _ => positions
+                .iter()
+                .try_fold(0, |hash, position| Ok(hash::combine(hash, at(*position)?))),
         }
     }
 }

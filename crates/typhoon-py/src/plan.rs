@@ -86,6 +86,9 @@ impl RoutePlan {
             "custom" => Pick::Custom(number),
             _ => Pick::Turn(turn % n.max(1)),
         };
-        Route { pick, targets: self.targets.clone().into() }
+        Route {
+            pick,
+            targets: self.targets.clone().into(),
+        }
     }
 }

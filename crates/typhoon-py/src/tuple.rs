@@ -93,7 +93,14 @@ impl TupleObject {
     /// # Safety
     /// GIL held; `this` is unbound; `schema` alive.
     #[inline(always)]
-    pub unsafe fn bind(this: *mut TupleObject, values: Ref, schema: Raw, source: u32, lineage: Lineage, state: State) {
+    pub unsafe fn bind(
+        this: *mut TupleObject,
+        values: Ref,
+        schema: Raw,
+        source: u32,
+        lineage: Lineage,
+        state: State,
+    ) {
         // SAFETY: as above. The schema of the same stream is usually there already.
         unsafe {
             (*this).values = values.into_ptr();
@@ -162,10 +169,10 @@ impl TupleObject {
         // SAFETY: as above.
         unsafe {
             (*this).state = State::Settled;
-            if (*this).serial != 0 {
-                if let Some(handle) = (*this).handle.get() {
-                    handle.forget(&format!("{}-{}", handle.task, (*this).serial));
-                }
+            if (*this).serial != 0
+                && let Some(handle) = (*this).handle.get()
+            {
+                handle.forget(&format!("{}-{}", handle.task, (*this).serial));
             }
         }
     }
@@ -189,7 +196,9 @@ fn values<'py>(py: Python<'py>, raw: Raw) -> Bound<'py, PyTuple> {
 /// 0 component, 1 stream, 2 fields.
 fn schema<'py>(py: Python<'py>, raw: Raw, item: usize) -> Bound<'py, PyAny> {
     // SAFETY: schemas are tuples of three.
-    object(py, unsafe { ffi::PyTuple_GET_ITEM(this(raw).schema, item as isize) })
+    object(py, unsafe {
+        ffi::PyTuple_GET_ITEM(this(raw).schema, item as isize)
+    })
 }
 
 fn id(py: Python<'_>, raw: Raw) -> PyResult<Ref> {
@@ -217,9 +226,12 @@ fn position(py: Python<'_>, raw: Raw, key: &Bound<'_, PyAny>) -> PyResult<usize>
     let length = values(py, raw).len();
     if let Ok(index) = key.extract::<isize>() {
         let position = if index < 0 { index + length as isize } else { index };
-        return usize::try_from(position).ok().filter(|position| *position < length).ok_or_else(|| {
-            PyIndexError::new_err(format!("the tuple has {length} values; there is none at {index}"))
-        });
+        return usize::try_from(position)
+            .ok()
+            .filter(|position| *position < length)
+            .ok_or_else(|| {
+                PyIndexError::new_err(format!("the tuple has {length} values; there is none at {index}"))
+            });
     }
     let fields = schema(py, raw, 2);
     for (position, field) in fields.try_iter()?.enumerate() {
@@ -229,7 +241,10 @@ fn position(py: Python<'_>, raw: Raw, key: &Bound<'_, PyAny>) -> PyResult<usize>
     }
     let names: Vec<String> = fields.extract().unwrap_or_default();
     let (component, stream) = (schema(py, raw, 0), schema(py, raw, 1));
-    Err(PyKeyError::new_err(format!("{} — {component} emits {names:?} on {stream}", key.repr()?)))
+    Err(PyKeyError::new_err(format!(
+        "{} — {component} emits {names:?} on {stream}",
+        key.repr()?
+    )))
 }
 
 unsafe extern "C" fn subscript(raw: Raw, key: Raw) -> Raw {
@@ -238,7 +253,8 @@ unsafe extern "C" fn subscript(raw: Raw, key: Raw) -> Raw {
         let fields = ffi::PyTuple_GET_ITEM(this(raw).schema, 2);
         // Names are interned, so the same name is nearly always the same object.
         for index in 0..ffi::PyTuple_GET_SIZE(fields) {
-            if ffi::PyTuple_GET_ITEM(fields, index) == key && index < ffi::PyTuple_GET_SIZE(this(raw).values) {
+            if ffi::PyTuple_GET_ITEM(fields, index) == key && index < ffi::PyTuple_GET_SIZE(this(raw).values)
+            {
                 let value = ffi::PyTuple_GET_ITEM(this(raw).values, index);
                 ffi::Py_INCREF(value);
                 return value;
@@ -271,8 +287,14 @@ unsafe extern "C" fn iter(raw: Raw) -> Raw {
 unsafe extern "C" fn repr(raw: Raw) -> Raw {
     guarded(|py| {
         let (component, stream, task) = (schema(py, raw, 0), schema(py, raw, 1), this(raw).source);
-        let text = format!("Tuple({}, stream={}, task={task})", values(py, raw).repr()?, stream.repr()?);
-        Ok(PyString::new(py, &format!("{}<-{component}", text)).into_any().into_ptr())
+        let text = format!(
+            "Tuple({}, stream={}, task={task})",
+            values(py, raw).repr()?,
+            stream.repr()?
+        );
+        Ok(PyString::new(py, &format!("{}<-{component}", text))
+            .into_any()
+            .into_ptr())
     })
 }
 
@@ -336,7 +358,10 @@ unsafe extern "C" fn new(class: *mut ffi::PyTypeObject, args: Raw, kwargs: Raw) 
         // SAFETY: tp_new gets a tuple, and a dict or null.
         let args: Bound<'_, PyTuple> = unsafe { object(py, args).cast_into_unchecked() };
         if args.len() > SIGNATURE.len() {
-            return Err(PyTypeError::new_err(format!("Tuple takes at most 6 arguments, got {}", args.len())));
+            return Err(PyTypeError::new_err(format!(
+                "Tuple takes at most 6 arguments, got {}",
+                args.len()
+            )));
         }
         for (place, argument) in given.iter_mut().zip(&args) {
             *place = Some(argument);
@@ -358,12 +383,16 @@ unsafe extern "C" fn new(class: *mut ffi::PyTypeObject, args: Raw, kwargs: Raw) 
     })
 }
 
-fn sequence<'py>(py: Python<'py>, value: Option<Bound<'py, PyAny>>, name: &str) -> PyResult<Bound<'py, PyTuple>> {
+fn sequence<'py>(
+    py: Python<'py>,
+    value: Option<Bound<'py, PyAny>>,
+    name: &str,
+) -> PyResult<Bound<'py, PyTuple>> {
     match value {
         None => Ok(PyTuple::empty(py)),
-        Some(value) if value.is_instance_of::<PyString>() => {
-            Err(PyTypeError::new_err(format!("Tuple: {name} is a list or tuple, got the str {value:?}")))
-        }
+        Some(value) if value.is_instance_of::<PyString>() => Err(PyTypeError::new_err(format!(
+            "Tuple: {name} is a list or tuple, got the str {value:?}"
+        ))),
         Some(value) => PyTuple::new(py, value.try_iter()?.collect::<PyResult<Vec<_>>>()?),
     }
 }
@@ -373,21 +402,33 @@ fn build(
     class: *mut ffi::PyTypeObject,
     given: [Option<Bound<'_, PyAny>>; 6],
 ) -> PyResult<Raw> {
-    let [id, component, stream, task, values, fields] = given.map(|value| value.filter(|value| !value.is_none()));
+    let [id, component, stream, task, values, fields] =
+        given.map(|value| value.filter(|value| !value.is_none()));
     let text = |value: Option<Bound<'_, PyAny>>, name: &str, default: &str| match value {
         None => Ok(default.to_owned()),
-        Some(value) => value.extract::<String>().map_err(|_| {
-            PyTypeError::new_err(format!("Tuple: {name} is a str, got {}", value.get_type()))
-        }),
+        Some(value) => value
+            .extract::<String>()
+            .map_err(|_| PyTypeError::new_err(format!("Tuple: {name} is a str, got {}", value.get_type()))),
     };
     let (values, fields) = (sequence(py, values, "values")?, sequence(py, fields, "fields")?);
     if !fields.is_empty() && fields.len() != values.len() {
-        let message = format!("Tuple: {} values for the {} fields {fields}", values.len(), fields.len());
+        let message = format!(
+            "Tuple: {} values for the {} fields {fields}",
+            values.len(),
+            fields.len()
+        );
         return Err(PyValueError::new_err(message));
     }
-    let schema = (text(component, "component", "")?, text(stream, "stream", "default")?, fields);
+    let schema = (
+        text(component, "component", "")?,
+        text(stream, "stream", "default")?,
+        fields,
+    );
     let source = task.map_or(Ok(0), |task| task.extract::<u32>())?;
-    let id = id.map(|id| id.cast_into::<PyString>()).transpose().map_err(PyErr::from)?;
+    let id = id
+        .map(|id| id.cast_into::<PyString>())
+        .transpose()
+        .map_err(PyErr::from)?;
     let schema = schema.into_pyobject(py)?.into_any();
     // SAFETY: GIL held; every field of the fresh object is set below or zero.
     unsafe {
@@ -468,25 +509,33 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         flags: ffi::Py_READONLY,
         doc: ptr::null(),
     };
-    let getter = |name: &'static std::ffi::CStr, get: ffi::getter, doc: &'static std::ffi::CStr| ffi::PyGetSetDef {
-        name: name.as_ptr(),
-        get: Some(get),
-        set: None,
-        doc: doc.as_ptr(),
-        closure: ptr::null_mut(),
-    };
-    let method = |name: &'static std::ffi::CStr, function: ffi::PyCFunction, flags, doc: &'static std::ffi::CStr| {
-        ffi::PyMethodDef {
-            ml_name: name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
-            ml_flags: flags,
-            ml_doc: doc.as_ptr(),
-        }
-    };
+    let getter =
+        |name: &'static std::ffi::CStr, get: ffi::getter, doc: &'static std::ffi::CStr| ffi::PyGetSetDef {
+            name: name.as_ptr(),
+            get: Some(get),
+            set: None,
+            doc: doc.as_ptr(),
+            closure: ptr::null_mut(),
+        };
+    let method =
+        |name: &'static std::ffi::CStr, function: ffi::PyCFunction, flags, doc: &'static std::ffi::CStr| {
+            ffi::PyMethodDef {
+                ml_name: name.as_ptr(),
+                ml_meth: ffi::PyMethodDefPointer {
+                    PyCFunction: function,
+                },
+                ml_flags: flags,
+                ml_doc: doc.as_ptr(),
+            }
+        };
     // Types keep pointers into these tables for ever.
     let members = Box::leak(Box::new([
         member(c"values", ffi::Py_T_OBJECT_EX, offset_of!(TupleObject, values)),
-        member(c"__weaklistoffset__", ffi::Py_T_PYSSIZET, offset_of!(TupleObject, weakrefs)),
+        member(
+            c"__weaklistoffset__",
+            ffi::Py_T_PYSSIZET,
+            offset_of!(TupleObject, weakrefs),
+        ),
         // SAFETY: a zeroed entry ends the table.
         unsafe { std::mem::zeroed() },
     ]));
@@ -500,8 +549,18 @@ pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         unsafe { std::mem::zeroed() },
     ]));
     let methods = Box::leak(Box::new([
-        method(c"to", to, ffi::METH_O, c"to($self, type, /)\n--\n\nThe values as a NamedTuple or dataclass."),
-        method(c"__reduce__", reduce, ffi::METH_NOARGS, c"Pickling carries the content, never the engine's part."),
+        method(
+            c"to",
+            to,
+            ffi::METH_O,
+            c"to($self, type, /)\n--\n\nThe values as a NamedTuple or dataclass.",
+        ),
+        method(
+            c"__reduce__",
+            reduce,
+            ffi::METH_NOARGS,
+            c"Pickling carries the content, never the engine's part.",
+        ),
         // SAFETY: as above.
         unsafe { std::mem::zeroed() },
     ]));

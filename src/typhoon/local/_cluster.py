@@ -57,7 +57,9 @@ class LocalCluster:
         """
         alive = self._topologies.get(name)
         if alive is not None and alive.status != "KILLED" and not alive.is_drained:
-            raise AlreadyAliveError(f"a topology named '{name}' is running", hint="choose another name")
+            raise AlreadyAliveError(
+                f"a topology named '{name}' is running", hint="choose another name"
+            )
         spec = topology_spec(topology, environment=environment)
         checked = topology_conf(spec.config, config, strict=strict)
         for warning in checked.warnings:

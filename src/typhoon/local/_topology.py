@@ -120,8 +120,9 @@ class LocalTopology:
         return True
 
     def drain(self, timeout: float = 30.0) -> bool:
-        """Ask for no more data, process what is in flight, and close. False if that took longer
-        than ``timeout`` seconds: then it was closed all the same, and what was left is not acked."""
+        """Ask for no more data, process what is in flight, and close. False if that took
+        longer than ``timeout`` seconds: it is closed all the same, and what was left is not acked.
+        """
         self._apply(Inactivate())
         clean = self._until(self._worker.is_idle, timeout)
         self._worker.finish(2.0)

@@ -6,10 +6,10 @@ into ``ComponentSpec``s, or lists what is wrong with them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from typhoon.topology._spec import ComponentKind
+if TYPE_CHECKING:
+    from typhoon.topology._spec import ComponentKind
 
 
 class Declaration:
@@ -59,6 +59,9 @@ class Declaration:
         """The class of what each task gets an instance of."""
         return self.component if isinstance(self.component, type) else type(self.component)
 
+    # Without this, Python would take __getitem__ for a sequence's and iterate for ever.
+    __iter__ = None
+
     def __getitem__(self, stream: str) -> StreamOf:
         return StreamOf(self, stream)
 
@@ -66,8 +69,7 @@ class Declaration:
         return f"{self.component_class.__name__}.spec(...)"
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOf:
+class StreamOf(NamedTuple):
     """One stream of a declared component, as an input: what ``declaration["errors"]`` gives."""
 
     declaration: Declaration
@@ -82,8 +84,7 @@ class Input(NamedTuple):
     grouping: Any
 
 
-@dataclass(slots=True)
-class Blueprint:
+class Blueprint(NamedTuple):
     """A topology as its author described it, the same for all styles of writing.
 
     ``declarations`` are pairs of an id and a declaration, in order; an id that was declared twice
@@ -93,5 +94,5 @@ class Blueprint:
 
     name: str | None
     config: Any
-    declarations: list[tuple[Any, Declaration]] = field(default_factory=list)
-    ids: dict[Declaration, str] = field(default_factory=dict)
+    declarations: list[tuple[Any, Declaration]]
+    ids: dict[Declaration, Any]

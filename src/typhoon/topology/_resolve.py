@@ -110,12 +110,12 @@ class _Resolution:
     ) -> ComponentSpec:
         component, kind = declaration.component, declaration.kind
         who = _who(name, declaration)
-        check_component(who, declaration, self._mistakes)
-        config = self._component_config(who, declaration)
+        own = component if check_component(who, declaration, self._mistakes) else None
+        config = self._component_config(who, declaration, own)
         executors, tasks = self._parallelism(who, declaration, config)
         native = component if isinstance(component, NativeComponent) else None
-        on_error = _said(declaration.on_error, component, "on_error", "fail")
-        threaded = _said(declaration.threaded, component, "threaded", False)
+        on_error = _said(declaration.on_error, own, "on_error", "fail")
+        threaded = _said(declaration.threaded, own, "threaded", False)
         return ComponentSpec(
             id=name,
             kind=kind,
@@ -134,12 +134,14 @@ class _Resolution:
             native_args=native.native_args if native else {},
         )
 
-    def _component_config(self, who: str, declaration: Declaration) -> dict[str, Any]:
-        """What the class says of itself, with what the declaration says over it."""
-        component = declaration.component_class
-        internal = self._mapping(f"{who}: config", getattr(component, "config", None))
+    def _component_config(
+        self, who: str, declaration: Declaration, component: Any
+    ) -> dict[str, Any]:
+        """What ``component``'s class says of itself, with what the declaration says over it."""
+        cls = component if isinstance(component, type) else type(component)
+        internal = self._mapping(f"{who}: config", getattr(cls, "config", None))
         external = self._mapping(f"{who}: config", declaration.config)
-        ticks = getattr(declaration.component, "tick_freq_secs", None)
+        ticks = getattr(component, "tick_freq_secs", None)
         own = {} if ticks is None else {TICKS: ticks}
         return {**own, **internal, **external}
 

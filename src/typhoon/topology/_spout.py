@@ -10,7 +10,6 @@ from typhoon.topology._component import Component, class_or_instance
 from typhoon.topology._declaration import Declaration
 from typhoon.topology._spec import OnError
 
-
 F = TypeVar("F", bound=Callable[..., None])
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, is_dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
+
+from typhoon.topology._frozen import Frozen
 
 DEFAULT_STREAM = "default"
 """The stream of an emit, an output or a subscription that names none."""
@@ -22,8 +23,7 @@ GroupingKind: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Stream:
+class Stream(Frozen):
     """A named stream of a component and the names of the fields that its tuples have.
 
     ``fields`` may also be a ``NamedTuple`` or dataclass type, whose field names are taken. A
@@ -33,16 +33,16 @@ class Stream:
     Nothing is checked here: ``topology_spec`` finds the mistakes of a whole topology at once.
     """
 
+    __slots__ = ("fields", "name", "direct")  # noqa: RUF023 - in the order of the constructor
+
     fields: tuple[str, ...]
-    name: str = DEFAULT_STREAM
-    direct: bool = False
+    name: str
+    direct: bool
 
     def __init__(
         self, fields: Iterable[str] | type, name: str = DEFAULT_STREAM, direct: bool = False
     ) -> None:
-        object.__setattr__(self, "fields", field_names(fields))
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "direct", direct)
+        self._set(fields=field_names(fields), name=name, direct=direct)
 
 
 def field_names(fields: Any) -> Any:
@@ -56,19 +56,20 @@ def field_names(fields: Any) -> Any:
 
 def record_fields(kind: type) -> tuple[str, ...] | None:
     """The field names of a NamedTuple or dataclass type, None for any other type."""
-    if is_dataclass(kind):
-        return tuple(kind.__dataclass_fields__)
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         return tuple(kind._fields)
-    return None
+    if not hasattr(kind, "__dataclass_fields__"):
+        return None
+    from dataclasses import fields  # loaded already, by whoever wrote that dataclass
+
+    return tuple(field.name for field in fields(kind))
 
 
 DEAD_LETTER = Stream(("component", "stream", "values", "error", "traceback"), "__dead_letter")
 """The stream that every component has without declaring it: the tuples that it gave up."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Grouping:
+class Grouping(Frozen):
     """How a stream's tuples are shared out among the tasks of a bolt that takes it.
 
     - ``Grouping.SHUFFLE``: each task an equal share; the default.
@@ -87,9 +88,11 @@ class Grouping:
     of a custom grouping.
     """
 
+    __slots__ = ("kind", "names", "object")
+
     kind: GroupingKind
-    names: tuple[str, ...] = ()
-    object: Any = field(default=None, hash=False)
+    names: tuple[str, ...]
+    object: Any
 
     SHUFFLE: ClassVar[Grouping]
     LOCAL_OR_SHUFFLE: ClassVar[Grouping]
@@ -97,6 +100,17 @@ class Grouping:
     GLOBAL: ClassVar[Grouping]
     NONE: ClassVar[Grouping]
     DIRECT: ClassVar[Grouping]
+
+    def __init__(
+        self,
+        kind: GroupingKind,
+        names: tuple[str, ...] = (),
+        object: Any = None,  # noqa: A002 - named as the attribute
+    ) -> None:
+        self._set(kind=kind, names=names, object=object)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.names))  # a custom grouping's object need not be hashable
 
     @staticmethod
     def fields(*names: str) -> Grouping:

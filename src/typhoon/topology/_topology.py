@@ -40,18 +40,18 @@ def read_topology(topology: type[Topology] | Topology) -> Blueprint:
 
 def _read(name: str, config: Any, spaces: Iterable[Mapping[str, Any]]) -> Blueprint:
     """Collect the declarations of several name spaces, in which later ones hide earlier ones."""
-    blueprint = Blueprint(name, config)
     found: dict[str, Declaration] = {}
+    ids: dict[Declaration, Any] = {}
     for space in spaces:
         for attribute, value in space.items():
             if isinstance(value, Declaration):
                 found[attribute] = value
                 # Also when it is hidden further on: a base's bolt names its input by this object.
-                blueprint.ids.setdefault(value, _id(value, attribute))
+                ids.setdefault(value, _id(value, attribute))
             else:
                 found.pop(attribute, None)
-    blueprint.declarations = [(_id(value, name), value) for name, value in found.items()]
-    return blueprint
+    declarations = [(_id(value, attribute), value) for attribute, value in found.items()]
+    return Blueprint(name, config, declarations, ids)
 
 
 def _id(declaration: Declaration, attribute: str) -> Any:

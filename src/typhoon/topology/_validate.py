@@ -49,22 +49,23 @@ def check_id(name: Any, kind: str, mistakes: Mistakes) -> bool:
     return False
 
 
-def check_component(who: str, declaration: Declaration, mistakes: Mistakes) -> None:
-    """Note what is wrong with the class or instance that ``declaration`` names."""
+def check_component(who: str, declaration: Declaration, mistakes: Mistakes) -> bool:
+    """Whether ``declaration`` names a spout or bolt at all; notes what is wrong with it."""
     kind, cls = declaration.kind, declaration.component_class
     if isinstance(declaration.component, NativeComponent):
         if declaration.component.kind != kind:
             mistakes.add(f"{who}: {declaration.component!r} is a {declaration.component.kind}")
-        return
+        return True
     if not issubclass(cls, BASES[kind]):
         mistakes.add(*_wrong_kind(who, kind, declaration.component))
-        return
+        return False
     _check_instances(who, declaration.component, mistakes)
     if not any(callable(getattr(cls, name, None)) for name in NEEDED[kind]):
         wanted = " or ".join(_signature(kind, name) for name in NEEDED[kind])
         mistakes.add(f"{who}: {cls.__name__} has no method {NEEDED[kind][0]}", f"define {wanted}")
     for name in SIGNATURES[kind]:
         _check_method(who, kind, cls, name, mistakes)
+    return True
 
 
 def check_count(who: str, what: str, value: Any, mistakes: Mistakes) -> int:

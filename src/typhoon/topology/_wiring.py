@@ -64,6 +64,9 @@ def _is_sound(who: str, stream: Stream, mistakes: Mistakes) -> bool:
         return False
     if stream.name.startswith("__"):
         mistakes.add(f"{who}: stream {stream.name!r}: names that begin with '__' are typhoon's own")
+    direct: Any = stream.direct
+    if not isinstance(direct, bool):
+        mistakes.add(f"{who}: stream {name!r}: direct must be True or False")
     fields: Any = stream.fields
     if not isinstance(fields, tuple):
         hint = f'did you mean Stream(["{fields}"])?' if isinstance(fields, str) else OUTPUTS_HINT
@@ -96,6 +99,10 @@ class Wiring:
 
     def subscriptions(self, bolt: str, inputs: Any, default: Grouping) -> tuple[Subscription, ...]:
         """What ``bolt`` takes in; mistakes are noted and left out."""
+        if not inputs:
+            hint = "inputs=[...] in spec(), or a grouping's method of the builder"
+            self._mistakes.add(f"bolt {bolt!r} has no inputs, so it would never be called", hint)
+            return ()
         found: dict[tuple[str, str], Subscription] = {}
         for source, grouping in self._pairs(bolt, inputs, default):
             place = self._place(bolt, source)
@@ -120,7 +127,7 @@ class Wiring:
             for source in inputs:
                 grouped = isinstance(source, Input)
                 yield (source, source.grouping) if grouped else (source, default)
-        elif inputs is not None:
+        else:
             self._mistakes.add(
                 f"bolt {bolt!r}: inputs is {_named(inputs)}",
                 "inputs is what spec() of another component returned, a list or a dict of such",

@@ -117,7 +117,8 @@ class Planner:
             "component": spec.id,
             "spout": spec.kind == "spout",
             "tasks": [
-                {"id": task, "outlets": self._outlets(spec, task)} for task in planned.executor.tasks
+                {"id": task, "outlets": self._outlets(spec, task)}
+                for task in planned.executor.tasks
             ],
             "max_pending": pending if self.options.acking else None,
             "tick": planned.tick,

@@ -50,8 +50,10 @@ class Shell:
     def create(self) -> list[Any]:
         """One instance per task: the class is called, or the instance given is copied."""
         given = self.spec.component
-        make = given if isinstance(given, type) else lambda: copy.deepcopy(given)
-        self.instances = [make() for _ in self.contexts]
+        if isinstance(given, type):
+            self.instances = [given() for _ in self.contexts]
+        else:
+            self.instances = [copy.deepcopy(given) for _ in self.contexts]
         return self.instances
 
     def initialize(self, slot: int, handle: Handle) -> None:

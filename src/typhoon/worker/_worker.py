@@ -101,7 +101,9 @@ class Worker:
         self.around.close()
         left = [thread.name for thread in self._threads if thread.is_alive()]
         if left:
-            logger.warning("still in a call after %.1f s, left behind: %s", timeout, ", ".join(left))
+            logger.warning(
+                "still in a call after %.1f s, left behind: %s", timeout, ", ".join(left)
+            )
         return not left
 
     def set_active(self, active: bool) -> None:
@@ -219,7 +221,7 @@ class Worker:
         self.close(max(2.0, deadline - time.monotonic()))
 
     def pending(self, most: int = 10) -> list[Any]:
-        """Names (tup_ids) of pending tuples, oldest first, for people who ask what is waited for."""
+        """Names (tup_ids) of pending tuples, the oldest first: what a wait waits for."""
         engine, plan = self._engine, self._plan
         if engine is None or plan is None:
             return []

@@ -137,22 +137,37 @@ impl<T> Ledger<T> {
     }
 
     fn grow(&mut self, wheel: &Wheel) -> bool {
-        while self.resting.front().is_some_and(|(_, turn)| wheel.turn().wrapping_sub(*turn) > 2) {
-            self.free.extend(self.resting.pop_front().map(|(number, _)| number));
+        while self
+            .resting
+            .front()
+            .is_some_and(|(_, turn)| wheel.turn().wrapping_sub(*turn) > 2)
+        {
+            self.free
+                .extend(self.resting.pop_front().map(|(number, _)| number));
         }
         if self.free.len() > SPARE {
             return true;
         }
-        let Some(block) = self.blocks.claim(self.id) else { return !self.free.is_empty() };
+        let Some(block) = self.blocks.claim(self.id) else {
+            return !self.free.is_empty();
+        };
         let generation = self.first_generation;
         let page: Vec<Slot<T>> = (0..BLOCK)
-            .map(|_| Slot { value: 0, ticket: Ticket::Free, born: 0, generation, turn: 0, task: 0 })
+            .map(|_| Slot {
+                value: 0,
+                ticket: Ticket::Free,
+                born: 0,
+                generation,
+                turn: 0,
+                task: 0,
+            })
             .collect();
         if self.pages.len() <= block {
             self.pages.resize_with(block + 1, || None);
         }
         self.pages[block] = page.into_boxed_slice().try_into().ok();
-        self.free.extend((block * BLOCK..(block + 1) * BLOCK).map(|number| number as u32));
+        self.free
+            .extend((block * BLOCK..(block + 1) * BLOCK).map(|number| number as u32));
         true
     }
 
@@ -179,7 +194,11 @@ impl<T> Ledger<T> {
         match self.entry(root) {
             Ok(slot) => {
                 slot.value ^= edges;
-                if slot.value == 0 { self.finish(root, Outcome::Acked, now()) } else { Settled::Open }
+                if slot.value == 0 {
+                    self.finish(root, Outcome::Acked, now())
+                } else {
+                    Settled::Open
+                }
             }
             Err(why) => why,
         }
@@ -187,7 +206,11 @@ impl<T> Ledger<T> {
 
     /// The inputs of a relay, known once its batch was processed; then [`Ledger::settle`] adds the edges.
     pub fn set_relay(&mut self, root: Root, relay: Relay) {
-        if let Ok(Slot { ticket: Ticket::Relay(place), .. }) = self.entry(root) {
+        if let Ok(Slot {
+            ticket: Ticket::Relay(place),
+            ..
+        }) = self.entry(root)
+        {
             **place = relay;
         }
     }
@@ -206,7 +229,9 @@ impl<T> Ledger<T> {
     }
 
     fn finish(&mut self, root: Root, outcome: Outcome, now: u64) -> Settled<T> {
-        let Some(Some(page)) = self.pages.get_mut(root.block()) else { return Settled::Elsewhere };
+        let Some(Some(page)) = self.pages.get_mut(root.block()) else {
+            return Settled::Elsewhere;
+        };
         let slot = &mut page[root.slot() as usize % BLOCK];
         let ticket = std::mem::replace(&mut slot.ticket, Ticket::Free);
         let (task, latency) = (slot.task, now.saturating_sub(slot.born));
@@ -219,7 +244,12 @@ impl<T> Ledger<T> {
         }
         self.pending -= 1;
         match ticket {
-            Ticket::Spout(token) => Settled::Finished(Finished { task, token, outcome, latency }),
+            Ticket::Spout(token) => Settled::Finished(Finished {
+                task,
+                token,
+                outcome,
+                latency,
+            }),
             Ticket::Relay(relay) => Settled::Relay(*relay, outcome),
             Ticket::Free => Settled::Unknown,
         }
@@ -232,10 +262,14 @@ impl<T> Ledger<T> {
 
     /// Look at the next slice of slots; true if there is more to look at. `ended` is told of each tree that timed out.
     pub fn sweep(&mut self, now: u64, mut ended: impl FnMut(Settled<T>)) -> bool {
-        let Some((due, from)) = self.sweep else { return false };
+        let Some((due, from)) = self.sweep else {
+            return false;
+        };
         let until = (from + SWEEP).min(self.pages.len() * BLOCK);
         for number in from..until {
-            let Some(Some(page)) = self.pages.get(number / BLOCK) else { continue };
+            let Some(Some(page)) = self.pages.get(number / BLOCK) else {
+                continue;
+            };
             let slot = &page[number % BLOCK];
             if !matches!(slot.ticket, Ticket::Free) && due.wrapping_sub(slot.turn) < u32::MAX / 2 {
                 let root = Root::new(self.worker, number as u32, slot.generation);

@@ -20,7 +20,10 @@ impl Lineage {
     #[inline(always)]
     #[must_use]
     pub fn one(root: Root, edge: u64) -> Self {
-        Lineage { root: root.bits(), edge }
+        Lineage {
+            root: root.bits(),
+            edge,
+        }
     }
 
     /// From any number of (root, edge) pairs; pairs of the same root are combined, as in Storm.
@@ -36,7 +39,10 @@ impl Lineage {
         match list.as_slice() {
             [] => Self::NONE,
             &[(root, edge)] => Self::one(root, edge),
-            _ => Lineage { root: MANY, edge: Box::into_raw(Box::new(list)) as u64 },
+            _ => Lineage {
+                root: MANY,
+                edge: Box::into_raw(Box::new(list)) as u64,
+            },
         }
     }
 
@@ -74,7 +80,10 @@ impl Lineage {
             self.each(|root, _| pairs.push((root, edge)));
             return Self::many(pairs);
         }
-        Lineage { root: self.root, edge: if self.root == 0 { 0 } else { edge } }
+        Lineage {
+            root: self.root,
+            edge: if self.root == 0 { 0 } else { edge },
+        }
     }
 }
 
@@ -95,7 +104,10 @@ impl Clone for Lineage {
             self.each(|root, edge| pairs.push((root, edge)));
             return Self::many(pairs);
         }
-        Lineage { root: self.root, edge: self.edge }
+        Lineage {
+            root: self.root,
+            edge: self.edge,
+        }
     }
 }
 

@@ -76,7 +76,10 @@ pub struct Blocks {
 
 impl Default for Blocks {
     fn default() -> Self {
-        Blocks { owners: (0..BLOCKS).map(|_| AtomicU16::new(u16::MAX)).collect(), next: AtomicUsize::new(0) }
+        Blocks {
+            owners: (0..BLOCKS).map(|_| AtomicU16::new(u16::MAX)).collect(),
+            next: AtomicUsize::new(0),
+        }
     }
 }
 

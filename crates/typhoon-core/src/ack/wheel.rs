@@ -12,7 +12,11 @@ impl Wheel {
     #[must_use]
     pub fn new(interval: Option<u64>, now: u64) -> Self {
         let interval = interval.unwrap_or(u64::MAX).max(1);
-        Wheel { interval, next: now.saturating_add(interval), turn: 2 }
+        Wheel {
+            interval,
+            next: now.saturating_add(interval),
+            turn: 2,
+        }
     }
 
     /// The present turn: what an entry made now remembers.

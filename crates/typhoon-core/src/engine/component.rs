@@ -49,7 +49,7 @@ pub trait Component<K: Kit<Component = Self>> {
     /// When the worker has to stop.
     fn next_tuple(&mut self, desk: &mut Desk<K>, slot: usize) -> Result<Next, Stop>;
 
-    /// Bolts: take envelopes by [`Desk::next`] until it gives none, and settle each.
+    /// Bolts: take envelopes by [`Desk::take`] until it gives none, and settle each.
     ///
     /// # Errors
     /// When the worker has to stop.

@@ -99,17 +99,32 @@ pub struct Desk<K: Kit> {
 impl<K: Kit> Desk<K> {
     pub(super) fn new(shared: Arc<Shared<K>>, plan: &mut Plan, clock: K::Clock) -> Self {
         let numbers: Vec<usize> = plan.executors.iter().map(|e| e.number).collect();
-        let timeout = plan.message_timeout.map(|t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
+        let timeout = plan
+            .message_timeout
+            .map(|t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
         Desk {
             traffic: Traffic::new(Arc::clone(&shared), plan.line, numbers.clone(), plan.high_water),
-            ledger: Ledger::new(plan.worker, plan.line, Arc::clone(&shared.blocks), plan.seed ^ 0x5bd1_e995),
+            ledger: Ledger::new(
+                plan.worker,
+                plan.line,
+                Arc::clone(&shared.blocks),
+                plan.seed ^ 0x5bd1_e995,
+            ),
             wheel: Wheel::new(timeout, clock.now()),
             edges: Edges::new(plan.seed),
-            outlets: plan.executors.iter_mut().map(|e| std::mem::take(&mut e.outlets)).collect(),
+            outlets: plan
+                .executors
+                .iter_mut()
+                .map(|e| std::mem::take(&mut e.outlets))
+                .collect(),
             tasks: plan.executors.iter().map(|e| e.tasks.clone()).collect(),
             pending: plan.executors.iter().map(|e| vec![0; e.tasks.len()]).collect(),
             settled: plan.executors.iter().map(|_| VecDeque::new()).collect(),
-            ticking: plan.executors.iter().map(|e| vec![false; e.tasks.len()]).collect(),
+            ticking: plan
+                .executors
+                .iter()
+                .map(|e| vec![false; e.tasks.len()])
+                .collect(),
             hard_limit: plan.hard_limit,
             executor: 0,
             left: 0,
@@ -131,7 +146,7 @@ impl<K: Kit> Desk<K> {
 
     /// The next tuple for the executor whose turn it is; None when the turn is over.
     #[inline(always)]
-    pub fn next(&mut self) -> Option<Envelope<K::Payload>> {
+    pub fn take(&mut self) -> Option<Envelope<K::Payload>> {
         if self.left == 0 && !self.renew() {
             return None;
         }
@@ -210,24 +225,31 @@ impl<K: Kit> Desk<K> {
         let from = self.executor;
         let outlet = &mut self.outlets[from][slot][stream];
         self.emits += 1;
-        if let [route] = outlet.routes.as_mut_slice() {
-            if !matches!(route.pick, Pick::All) {
-                let index = match route.choose(&payload, &mut self.edges) {
-                    Ok(index) => index,
-                    Err(error) => return Err(EmitError::Key(error)),
-                };
-                if self.traffic.held_back(from) >= self.hard_limit {
-                    return Err(EmitError::Full);
-                }
-                let way = Way::new(route.targets[index], self.tasks[from][slot], outlet.stream);
-                let lineage = anchor.child(&mut self.edges);
-                outlet.emitted.add(1);
-                outlet.transferred.add(1);
-                if !self.traffic.send(from, Envelope { payload, lineage, way }) {
-                    self.left = 0;
-                }
-                return Ok(());
+        if let [route] = outlet.routes.as_mut_slice()
+            && !matches!(route.pick, Pick::All)
+        {
+            let index = match route.choose(&payload, &mut self.edges) {
+                Ok(index) => index,
+                Err(error) => return Err(EmitError::Key(error)),
+            };
+            if self.traffic.held_back(from) >= self.hard_limit {
+                return Err(EmitError::Full);
             }
+            let way = Way::new(route.targets[index], self.tasks[from][slot], outlet.stream);
+            let lineage = anchor.child(&mut self.edges);
+            outlet.emitted.add(1);
+            outlet.transferred.add(1);
+            if !self.traffic.send(
+                from,
+                Envelope {
+                    payload,
+                    lineage,
+                    way,
+                },
+            ) {
+                self.left = 0;
+            }
+            return Ok(());
         }
         self.emit_to(slot, stream, payload, anchor, None, &[]).map(drop)
     }
@@ -250,7 +272,8 @@ impl<K: Kit> Desk<K> {
         let outlet = &mut self.outlets[from][slot][stream];
         let mut targets = Vec::new();
         if let Some(task) = direct {
-            let subscribed = |route: &Route| matches!(route.pick, Pick::Direct) && route.targets.contains(&task);
+            let subscribed =
+                |route: &Route| matches!(route.pick, Pick::Direct) && route.targets.contains(&task);
             if !outlet.routes.iter().any(subscribed) {
                 return Err(EmitError::NotATarget(task));
             }
@@ -282,7 +305,11 @@ impl<K: Kit> Desk<K> {
         // All edges first: a tree must not end between the first copy and the last.
         let lineages: Vec<Lineage> = targets.iter().map(|_| anchor.child(&mut self.edges)).collect();
         for (target, lineage) in targets.iter().zip(lineages) {
-            let envelope = Envelope { payload: payload.clone(), lineage, way: Way::new(*target, source, stream) };
+            let envelope = Envelope {
+                payload: payload.clone(),
+                lineage,
+                way: Way::new(*target, source, stream),
+            };
             if !self.traffic.send(from, envelope) {
                 self.left = 0;
             }
@@ -408,10 +435,10 @@ impl<K: Kit> Desk<K> {
     /// Give all trees of a tuple a whole time-out again.
     pub fn reset_timeout(&mut self, lineage: &Lineage) {
         lineage.each(|root, _| {
-            if !self.ledger.reset(root, &self.wheel) {
-                if let Some(line) = self.elsewhere(root) {
-                    self.traffic.post(line, Mail::Reset(root));
-                }
+            if !self.ledger.reset(root, &self.wheel)
+                && let Some(line) = self.elsewhere(root)
+            {
+                self.traffic.post(line, Mail::Reset(root));
             }
         });
     }
@@ -422,7 +449,10 @@ impl<K: Kit> Desk<K> {
     }
 
     fn elsewhere(&self, root: Root) -> Option<u16> {
-        self.shared.blocks.owner(root).filter(|line| usize::from(*line) < self.shared.peers.len())
+        self.shared
+            .blocks
+            .owner(root)
+            .filter(|line| usize::from(*line) < self.shared.peers.len())
     }
 
     #[inline(never)]
@@ -431,7 +461,9 @@ impl<K: Kit> Desk<K> {
             Settled::Finished(finished) => self.finished(finished),
             Settled::Relay(relay, outcome) => self.relayed(relay, outcome),
             Settled::Elsewhere => {
-                let (Some(line), own) = (self.elsewhere(root), self.traffic.line()) else { return };
+                let (Some(line), own) = (self.elsewhere(root), self.traffic.line()) else {
+                    return;
+                };
                 match edges {
                     _ if line == own => {}
                     Some(edges) => self.traffic.settle_elsewhere(line, root, edges),
@@ -469,4 +501,3 @@ impl<K: Kit> Desk<K> {
         }
     }
 }
-

@@ -46,7 +46,12 @@ pub struct Loop<K: Kit> {
 impl<K: Kit> Loop<K> {
     /// `components` in the order of the plan's executors: spouts first.
     #[must_use]
-    pub fn new(shared: Arc<Shared<K>>, mut plan: Plan, components: Vec<K::Component>, clock: K::Clock) -> Self {
+    pub fn new(
+        shared: Arc<Shared<K>>,
+        mut plan: Plan,
+        components: Vec<K::Component>,
+        clock: K::Clock,
+    ) -> Self {
         let now = clock.now();
         let desk = Desk::new(shared, &mut plan, clock);
         let executor = |(plan_of, component): (super::ExecutorPlan, K::Component)| Executor {
@@ -128,7 +133,9 @@ impl<K: Kit> Loop<K> {
 
     /// Ask every spout executor at once in the next step.
     pub fn wake_all(&mut self) {
-        self.executors.iter_mut().for_each(|executor| executor.asking.wake());
+        self.executors
+            .iter_mut()
+            .for_each(|executor| executor.asking.wake());
     }
 
     /// Call a component in its turn, and time it.
@@ -181,7 +188,9 @@ impl<K: Kit> Loop<K> {
             busy |= self.ask(index)?;
         }
         let pending = self.desk.pending[index].iter().map(|n| u64::from(*n)).sum();
-        self.desk.shared.figures[self.executors[index].number].pending.set(pending);
+        self.desk.shared.figures[self.executors[index].number]
+            .pending
+            .set(pending);
         Ok(busy)
     }
 
@@ -207,7 +216,9 @@ impl<K: Kit> Loop<K> {
             }
             Ok(())
         });
-        self.desk.shared.figures[self.executors[index].number].complete.record(latencies);
+        self.desk.shared.figures[self.executors[index].number]
+            .complete
+            .record(latencies);
         result?;
         Ok(self.desk.traffic.flush(index) && self.desk.settled[index].is_empty())
     }
@@ -240,7 +251,11 @@ impl<K: Kit> Loop<K> {
             Ok(())
         });
         let gave = self.desk.emits != before;
-        let all_full = asking.done.iter().zip(&self.desk.pending[index]).all(|(d, n)| *d || *n >= asking.max_pending);
+        let all_full = asking
+            .done
+            .iter()
+            .zip(&self.desk.pending[index])
+            .all(|(d, n)| *d || *n >= asking.max_pending);
         if gave || all_full {
             asking.gave(self.desk.clock.now());
         } else {
@@ -275,7 +290,9 @@ impl<K: Kit> Loop<K> {
     fn read(&mut self, mail: Mail<K>) -> Result<(), Stop> {
         match mail {
             Mail::Tuples(tuples) => self.desk.traffic.receive(tuples),
-            Mail::Settle(list) => list.into_iter().for_each(|(root, edges)| self.desk.settle(root, edges)),
+            Mail::Settle(list) => list
+                .into_iter()
+                .for_each(|(root, edges)| self.desk.settle(root, edges)),
             Mail::Fail(root) => self.desk.fail_root(root),
             Mail::Reset(root) => {
                 self.desk.reset_timeout(&Lineage::one(root, 0));
@@ -329,7 +346,11 @@ impl<K: Kit> Loop<K> {
     fn tick(&mut self, now: u64) -> bool {
         let mut any = false;
         for index in 0..self.executors.len() {
-            if self.executors[index].ticking.as_mut().is_some_and(|ticking| ticking.advance(now)) {
+            if self.executors[index]
+                .ticking
+                .as_mut()
+                .is_some_and(|ticking| ticking.advance(now))
+            {
                 self.put_tick(index);
                 any = true;
             }
@@ -343,10 +364,19 @@ impl<K: Kit> Loop<K> {
             if self.desk.ticking[index][slot] {
                 continue;
             }
-            let Some(payload) = executor.component.tick() else { return };
+            let Some(payload) = executor.component.tick() else {
+                return;
+            };
             self.desk.ticking[index][slot] = true;
             let way = Way::new(*task, 0, STREAM_TICK);
-            self.desk.traffic.push(index, Envelope { payload, lineage: Lineage::NONE, way });
+            self.desk.traffic.push(
+                index,
+                Envelope {
+                    payload,
+                    lineage: Lineage::NONE,
+                    way,
+                },
+            );
         }
     }
 
@@ -355,7 +385,9 @@ impl<K: Kit> Loop<K> {
         let status = &self.desk.shared.peers[self.line].status;
         if busy {
             status.quiet.store(false, Ordering::SeqCst);
-            status.rounds.store(status.rounds.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
+            status
+                .rounds
+                .store(status.rounds.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
             return Rest::Busy;
         }
         let stuck = !self.desk.traffic.is_empty();
@@ -363,7 +395,9 @@ impl<K: Kit> Loop<K> {
         let spouts = &self.executors[..self.spouts];
         let ended = self.desk.ledger.pending() == 0 && spouts.iter().all(|spout| spout.asking.all_done());
         status.ended.store(ended, Ordering::SeqCst);
-        status.quiet.store(self.started && !stuck && settled, Ordering::SeqCst);
+        status
+            .quiet
+            .store(self.started && !stuck && settled, Ordering::SeqCst);
         let now = self.desk.clock.now();
         let mut next = self.desk.wheel.next();
         if stuck || !settled {
@@ -383,6 +417,10 @@ impl<K: Kit> Loop<K> {
         if !self.started {
             return Rest::Idle;
         }
-        if next == u64::MAX { Rest::Idle } else { Rest::Until(next) }
+        if next == u64::MAX {
+            Rest::Idle
+        } else {
+            Rest::Until(next)
+        }
     }
 }

@@ -1,5 +1,5 @@
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Kit;
@@ -177,11 +177,24 @@ pub struct Shared<K: Kit> {
 impl<K: Kit> Shared<K> {
     /// # Errors
     /// When the process has no file descriptors left for wakers.
-    pub fn new(places: Places, lines: usize, executors: usize, rings: Vec<Vec<usize>>) -> std::io::Result<Self> {
-        let peer = || Ok(Peer { mailbox: Mailbox::default(), waker: Waker::new()?, status: Status::default() });
+    pub fn new(
+        places: Places,
+        lines: usize,
+        executors: usize,
+        rings: Vec<Vec<usize>>,
+    ) -> std::io::Result<Self> {
+        let peer = || {
+            Ok(Peer {
+                mailbox: Mailbox::default(),
+                waker: Waker::new()?,
+                status: Status::default(),
+            })
+        };
         let gauges: Vec<Gauge> = (0..executors).map(|_| Gauge::default()).collect();
         for (ring, members) in rings.iter().enumerate() {
-            members.iter().for_each(|member| gauges[*member].ring.store(ring as u32, Ordering::Relaxed));
+            members
+                .iter()
+                .for_each(|member| gauges[*member].ring.store(ring as u32, Ordering::Relaxed));
         }
         Ok(Shared {
             places,
@@ -222,7 +235,9 @@ impl<K: Kit> Shared<K> {
 
     /// Give the same order to every loop.
     pub fn order(&self, order: Order) {
-        self.peers.iter().for_each(|peer| peer.post(vec![Mail::Order(order)]));
+        self.peers
+            .iter()
+            .for_each(|peer| peer.post(vec![Mail::Order(order)]));
     }
 
     /// A stamp of everything that happened so far if nothing is happening now: all loops wait with empty queues and no
@@ -235,7 +250,9 @@ impl<K: Kit> Shared<K> {
             if !status.quiet.load(Ordering::SeqCst) || status.posted.load(Ordering::SeqCst) != handled {
                 return None;
             }
-            stamp = stamp.wrapping_add(status.rounds.load(Ordering::SeqCst)).wrapping_add(handled);
+            stamp = stamp
+                .wrapping_add(status.rounds.load(Ordering::SeqCst))
+                .wrapping_add(handled);
         }
         self.all_open().then_some(stamp)
     }
@@ -243,6 +260,8 @@ impl<K: Kit> Shared<K> {
     /// Has every spout task run out of data, with no tree pending?
     #[must_use]
     pub fn ended(&self) -> bool {
-        self.peers.iter().all(|peer| peer.status.ended.load(Ordering::SeqCst))
+        self.peers
+            .iter()
+            .all(|peer| peer.status.ended.load(Ordering::SeqCst))
     }
 }

@@ -24,7 +24,15 @@ pub(super) struct Asking {
 impl Asking {
     pub fn new(tasks: usize, max_pending: Option<usize>, active: bool, now: u64) -> Self {
         let max_pending = max_pending.map_or(u32::MAX, |n| u32::try_from(n).unwrap_or(u32::MAX));
-        Asking { active, done: vec![false; tasks], max_pending, first: 0, rings: false, last_data: now, again: now }
+        Asking {
+            active,
+            done: vec![false; tasks],
+            max_pending,
+            first: 0,
+            rings: false,
+            last_data: now,
+            again: now,
+        }
     }
 
     pub fn all_done(&self) -> bool {
@@ -69,7 +77,10 @@ pub(super) struct Ticking {
 impl Ticking {
     pub fn new(interval: Duration, now: u64) -> Self {
         let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
-        Ticking { interval, next: now.saturating_add(interval) }
+        Ticking {
+            interval,
+            next: now.saturating_add(interval),
+        }
     }
 
     /// Is a tick due? Several that were missed count as one.
@@ -78,7 +89,9 @@ impl Ticking {
             return false;
         }
         let missed = (now - self.next) / self.interval;
-        self.next = self.next.saturating_add((missed + 1).saturating_mul(self.interval));
+        self.next = self
+            .next
+            .saturating_add((missed + 1).saturating_mul(self.interval));
         true
     }
 }

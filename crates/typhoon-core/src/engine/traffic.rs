@@ -28,7 +28,10 @@ pub struct Traffic<K: Kit> {
 impl<K: Kit> Traffic<K> {
     pub(super) fn new(shared: Arc<Shared<K>>, line: u16, numbers: Vec<usize>, high_water: usize) -> Self {
         let n = numbers.len();
-        let rings = numbers.iter().map(|number| shared.gauges[*number].ring.load(Ordering::Relaxed)).collect();
+        let rings = numbers
+            .iter()
+            .map(|number| shared.gauges[*number].ring.load(Ordering::Relaxed))
+            .collect();
         Traffic {
             parcels: shared.peers.iter().map(|_| Vec::new()).collect(),
             shared,
@@ -194,7 +197,10 @@ impl<K: Kit> Traffic<K> {
 
     /// After a turn: let other threads see the queue, and tell those who wait for room.
     pub(super) fn publish(&self, executor: usize) {
-        let (queued, gauge) = (self.inboxes[executor].len(), &self.shared.gauges[self.numbers[executor]]);
+        let (queued, gauge) = (
+            self.inboxes[executor].len(),
+            &self.shared.gauges[self.numbers[executor]],
+        );
         gauge.set(queued);
         if queued < self.high_water / 2 + 1 && gauge.take_awaited() {
             self.shared.ring_all();

@@ -49,7 +49,12 @@ impl Watchdog {
     /// `interval` between samples, in nanoseconds.
     #[must_use]
     pub fn new(lines: usize, executors: usize, interval: u64) -> Self {
-        Watchdog { seen: vec![Seen::default(); lines], held: vec![(0, 0); executors], samples: 0, interval }
+        Watchdog {
+            seen: vec![Seen::default(); lines],
+            held: vec![(0, 0); executors],
+            samples: 0,
+            interval,
+        }
     }
 
     /// `cpu`: nanoseconds that each loop's thread has computed so far. `alone[executor]`: it has a thread of its own,
@@ -97,7 +102,11 @@ impl Watchdog {
                 let share = f64::from(*samples) / f64::from(WINDOW);
                 if share > SHARE {
                     let wall = u64::from(*samples) * self.interval;
-                    let line = shared.places.iter().find(|p| p.number as usize == executor).map_or(0, |p| p.line);
+                    let line = shared
+                        .places
+                        .iter()
+                        .find(|p| p.number as usize == executor)
+                        .map_or(0, |p| p.line);
                     found.push(Held {
                         executor,
                         line: line.into(),

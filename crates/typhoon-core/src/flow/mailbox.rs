@@ -20,7 +20,10 @@ pub struct Mailbox<M> {
 
 impl<M> Default for Mailbox<M> {
     fn default() -> Self {
-        Mailbox { queue: Mutex::new(Vec::new()), filled: AtomicBool::new(false) }
+        Mailbox {
+            queue: Mutex::new(Vec::new()),
+            filled: AtomicBool::new(false),
+        }
     }
 }
 
@@ -48,7 +51,9 @@ impl<M> Mailbox<M> {
 
     #[cfg(not(loom))]
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<M>> {
-        self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.queue
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     #[cfg(loom)]
@@ -87,7 +92,11 @@ mod tests {
             assert!(!mailbox.is_filled());
             assert_eq!(got.len(), 4);
             for sender in 0..2 {
-                let order: Vec<_> = got.iter().filter(|(s, _)| *s == sender).map(|(_, n)| *n).collect();
+                let order: Vec<_> = got
+                    .iter()
+                    .filter(|(s, _)| *s == sender)
+                    .map(|(_, n)| *n)
+                    .collect();
                 assert_eq!(order, [0, 1]);
             }
         });

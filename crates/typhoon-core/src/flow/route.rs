@@ -143,7 +143,10 @@ mod tests {
     }
 
     fn route(pick: Pick, n: usize) -> Route {
-        Route { pick, targets: (1..=n as u32).collect() }
+        Route {
+            pick,
+            targets: (1..=n as u32).collect(),
+        }
     }
 
     proptest! {
@@ -188,7 +191,9 @@ mod tests {
         let mut edges = Edges::new(1);
         let mut sent = HashMap::new();
         for _ in 0..1000 {
-            *sent.entry(route.choose(&Number(7), &mut edges).unwrap()).or_insert(0) += 1;
+            *sent
+                .entry(route.choose(&Number(7), &mut edges).unwrap())
+                .or_insert(0) += 1;
         }
         assert_eq!(sent.values().copied().collect::<Vec<_>>(), [500, 500]);
     }
@@ -197,7 +202,9 @@ mod tests {
     fn successive_keys_spread() {
         let mut route = route(Pick::Key([0].into()), 16);
         let mut edges = Edges::new(1);
-        let hit: HashSet<_> = (0..200).map(|k| route.choose(&Number(k), &mut edges).unwrap()).collect();
+        let hit: HashSet<_> = (0..200)
+            .map(|k| route.choose(&Number(k), &mut edges).unwrap())
+            .collect();
         assert_eq!(hit.len(), 16);
     }
 }

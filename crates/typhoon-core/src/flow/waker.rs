@@ -19,7 +19,11 @@ impl Waker {
     /// # Errors
     /// When the process has no file descriptors left.
     pub fn new() -> io::Result<Self> {
-        let bell = if cfg!(target_os = "linux") { Bell::eventfd() } else { Bell::pipe() };
+        let bell = if cfg!(target_os = "linux") {
+            Bell::eventfd()
+        } else {
+            Bell::pipe()
+        };
         Ok(Waker(Arc::new(bell?)))
     }
 
@@ -38,7 +42,11 @@ impl Waker {
     ///
     /// The caller must not hold the GIL.
     pub fn wait(&self, timeout: Option<Duration>, others: &[RawFd]) -> Vec<RawFd> {
-        let poll = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let poll = |fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
         let mut fds: Vec<libc::pollfd> = Vec::with_capacity(1 + others.len());
         fds.push(poll(self.0.read.as_raw_fd()));
         fds.extend(others.iter().map(|fd| poll(*fd)));
@@ -48,7 +56,11 @@ impl Waker {
             // SAFETY: a valid, non-blocking descriptor and a buffer of its length.
             unsafe { libc::read(fds[0].fd, drain.as_mut_ptr().cast(), drain.len()) };
         }
-        fds[1..].iter().filter(|fd| fd.revents != 0).map(|fd| fd.fd).collect()
+        fds[1..]
+            .iter()
+            .filter(|fd| fd.revents != 0)
+            .map(|fd| fd.fd)
+            .collect()
     }
 }
 
@@ -58,8 +70,11 @@ impl Bell {
         // SAFETY: plain system call; the descriptor is owned from here on.
         match unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) } {
             -1 => Err(io::Error::last_os_error()),
-            // SAFETY: fresh and ours.
-            fd => Ok(Bell { read: unsafe { OwnedFd::from_raw_fd(fd) }, write: None }),
+            fd => {
+                // SAFETY: fresh and ours.
+                let read = unsafe { OwnedFd::from_raw_fd(fd) };
+                Ok(Bell { read, write: None })
+            }
         }
     }
 
@@ -77,12 +92,21 @@ impl Bell {
         for fd in fds {
             // SAFETY: both descriptors are open and ours.
             unsafe {
-                libc::fcntl(fd, libc::F_SETFL, libc::fcntl(fd, libc::F_GETFL) | libc::O_NONBLOCK);
+                libc::fcntl(
+                    fd,
+                    libc::F_SETFL,
+                    libc::fcntl(fd, libc::F_GETFL) | libc::O_NONBLOCK,
+                );
                 libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
             }
         }
         // SAFETY: fresh and ours.
-        Ok(unsafe { Bell { read: OwnedFd::from_raw_fd(fds[0]), write: Some(OwnedFd::from_raw_fd(fds[1])) } })
+        Ok(unsafe {
+            Bell {
+                read: OwnedFd::from_raw_fd(fds[0]),
+                write: Some(OwnedFd::from_raw_fd(fds[1])),
+            }
+        })
     }
 }
 
@@ -94,12 +118,21 @@ fn poll_fds(fds: &mut [libc::pollfd], timeout: Option<Duration>) {
     });
     let spec = spec.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: `fds` is a valid array; `spec` is null or points to a live timespec. EINTR counts as a ring.
-    unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, spec, std::ptr::null()) };
+    unsafe {
+        libc::ppoll(
+            fds.as_mut_ptr(),
+            fds.len() as libc::nfds_t,
+            spec,
+            std::ptr::null(),
+        )
+    };
 }
 
 #[cfg(not(target_os = "linux"))]
 fn poll_fds(fds: &mut [libc::pollfd], timeout: Option<Duration>) {
-    let millis = timeout.map_or(-1, |t| i32::try_from(t.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
+    let millis = timeout.map_or(-1, |t| {
+        i32::try_from(t.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
+    });
     // SAFETY: `fds` is a valid array.
     unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, millis) };
 }

@@ -8,7 +8,8 @@ impl Counter {
     /// Only the owning thread may add (a second adder would lose counts, not memory safety).
     #[inline(always)]
     pub fn add(&self, n: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        self.0
+            .store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
     /// Only the owning thread may set.

@@ -10,7 +10,11 @@ use crate::flow::{Envelope, Key, STREAM_TICK};
 #[derive(Debug, Clone)]
 pub enum Spec {
     /// Spout: the same value over and over, `limit` times if given; tracked if `reliable`.
-    Const { value: Value, limit: Option<u64>, reliable: bool },
+    Const {
+        value: Value,
+        limit: Option<u64>,
+        reliable: bool,
+    },
     /// Bolt: a text field becomes its words, one tuple each.
     Split { field: usize },
     /// Bolt: how often each text was seen; emits (text, count) if anybody listens.
@@ -40,7 +44,10 @@ struct State {
 impl Native {
     #[must_use]
     pub fn new(spec: Spec, tasks: usize) -> Self {
-        Native { spec, state: vec![State::default(); tasks] }
+        Native {
+            spec,
+            state: vec![State::default(); tasks],
+        }
     }
 
     /// What `Count` has counted so far on one task.
@@ -67,15 +74,25 @@ impl Native {
                 false => Ok(()),
             },
             Spec::Split { field } => payload.at(*field, |value| {
-                let Some(Value::Text(text)) = value else { return Err(Refused) };
+                let Some(Value::Text(text)) = value else {
+                    return Err(Refused);
+                };
                 text.split_whitespace().try_for_each(|word| {
-                    emit(desk, slot, K::Payload::from_values(vec![Value::Text(word.into())]), &lineage, &mut made)
+                    emit(
+                        desk,
+                        slot,
+                        K::Payload::from_values(vec![Value::Text(word.into())]),
+                        &lineage,
+                        &mut made,
+                    )
                 })
             }),
             Spec::Count { field } => {
                 let counts = &mut self.state[slot].counts;
                 payload.at(*field, |value| {
-                    let Some(Value::Text(text)) = value else { return Err(Refused) };
+                    let Some(Value::Text(text)) = value else {
+                        return Err(Refused);
+                    };
                     let count = match counts.get_mut(text) {
                         Some(count) => count,
                         None => counts.entry(text.clone()).or_insert(0),
@@ -134,11 +151,23 @@ fn emit<K: Kit>(
 /// Native components as a kit needs them; a kit with other components wraps these calls.
 impl Native {
     /// As [`Component::next_tuple`]. `name` makes the token of the n-th tuple.
-    pub fn next_tuple<K: Kit>(&mut self, desk: &mut Desk<K>, slot: usize, name: impl FnOnce(u64) -> K::Token) -> Next
+    pub fn next_tuple<K: Kit>(
+        &mut self,
+        desk: &mut Desk<K>,
+        slot: usize,
+        name: impl FnOnce(u64) -> K::Token,
+    ) -> Next
     where
         K::Payload: Values,
     {
-        let Spec::Const { value, limit, reliable } = &self.spec else { return Next::Done };
+        let Spec::Const {
+            value,
+            limit,
+            reliable,
+        } = &self.spec
+        else {
+            return Next::Done;
+        };
         let state = &mut self.state[slot];
         if limit.is_some_and(|limit| state.made >= limit) {
             return Next::Done;
@@ -152,7 +181,15 @@ impl Native {
             if desk.outlet(slot, 0).routes.is_empty() {
                 desk.emit_to_nobody(slot, 0);
             } else {
-                let _ = desk.emit(slot, 0, payload, One { root, made: &mut made });
+                let _ = desk.emit(
+                    slot,
+                    0,
+                    payload,
+                    One {
+                        root,
+                        made: &mut made,
+                    },
+                );
             }
             desk.seal(root, made);
         }
@@ -164,7 +201,7 @@ impl Native {
     where
         K::Payload: Values,
     {
-        while let Some(envelope) = desk.next() {
+        while let Some(envelope) = desk.take() {
             let _ = self.take(desk, envelope);
         }
     }
