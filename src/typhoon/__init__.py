@@ -47,14 +47,13 @@ from typhoon.topology import (
     Stream,
     Topology,
     TopologyBuilder,
-    TopologySpec,
     Tuple,
     native,
-    topology_spec,
 )
 
 if TYPE_CHECKING:
     from typhoon.local import LocalCluster, run
+    from typhoon.topology import TopologySpec, topology_spec
 
 __all__ = [
     "AlreadyAliveError",
@@ -89,11 +88,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load what runs a topology when it is first asked for: those who only write one need not."""
+    """Load what checks or runs a topology when it is first asked for: who only writes one need not
+    wait for it."""
     if name in ("LocalCluster", "run"):
         import typhoon.local
 
         return getattr(typhoon.local, name)
+    if name in ("TopologySpec", "topology_spec"):
+        import typhoon.topology
+
+        return getattr(typhoon.topology, name)
     raise AttributeError(f"module 'typhoon' has no attribute {name!r}")
 
 

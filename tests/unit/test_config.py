@@ -71,6 +71,13 @@ def test_the_engine_gets_typed_options_in_their_units() -> None:
     assert (found.acking, found.tick_freq_s, found.receive_buffer_size) == (False, None, 1024)
 
 
+def test_a_fields_name_has_the_unit_of_its_key() -> None:
+    units = {"_s": "secs", "_ms": "ms", "_us": "us", "_bytes": "bytes"}
+    for key in REGISTRY.values():
+        for suffix, unit in units.items():
+            assert key.field.endswith(suffix) == (bool(key.field) and key.unit == unit), key.name
+
+
 @pytest.mark.parametrize(("ackers", "acking"), [(None, True), (0, False), (1, True), (7, True)])
 def test_acking_is_off_at_zero_ackers_and_on_at_any_other_number(
     ackers: int | None, acking: bool

@@ -1,10 +1,14 @@
 """Imports flow one way: the graph is read from the sources, and every wrong arrow is named."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import typhoon
 
 # Each room may import those above it. Rooms of one line do not import each other.
 FLOW = [
@@ -181,6 +185,36 @@ def test_every_room_has_its_place_in_the_flow(arrows: dict[str, set[str]]) -> No
 def test_an_arrow_against_the_flow_is_found(tmp_path: Path, text: str) -> None:
     files = {"topology/__init__.py": "Bolt = 1", "config/__init__.py": "", "config/_a.py": text}
     assert wrong_arrows(make(tmp_path, files)) == ["typhoon.config._a imports typhoon.topology"]
+
+
+@pytest.mark.parametrize("name", typhoon.__all__)
+def test_the_front_door_has_what_it_promises(name: str) -> None:
+    assert getattr(typhoon, name) is not None
+    assert name in dir(typhoon)
+
+
+def test_a_name_that_nobody_promised_is_an_attribute_error() -> None:
+    for module in (typhoon, typhoon.topology):
+        with pytest.raises(AttributeError, match="has no attribute 'Blot'"):
+            _ = module.Blot
+
+
+def test_writing_a_topology_loads_nothing_that_only_checking_or_running_one_needs() -> None:
+    code = "import sys, typhoon; print(*sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = set(answer.stdout.split())
+    assert "typhoon.topology._bolt" in loaded
+    assert not loaded & {
+        "dataclasses",
+        "inspect",
+        "logging",
+        "typhoon.config",
+        "typhoon.local",
+        "typhoon.topology._resolve",
+        "typhoon.topology._spec",
+    }
 
 
 def test_an_import_for_types_alone_is_no_arrow(tmp_path: Path) -> None:

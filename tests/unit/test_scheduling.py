@@ -15,6 +15,7 @@ from typhoon.cluster.scheduling import (
     Topology,
     schedule_evenly,
 )
+from typhoon.cluster.scheduling._slots import FreeSlots
 
 
 def executors(count: int, first: int = 1) -> tuple[tuple[int, int], ...]:
@@ -145,6 +146,42 @@ def test_more_workers_than_executors_is_no_reason_to_move_each_round() -> None:
     topology = Topology("t", executors(2), workers=5)
     before = alone(Cluster(machines(4, 4)), topology)
     assert alone(Cluster(machines(4, 4), {"t": before}), topology) is before
+
+
+@given(
+    st.lists(st.integers(0, 4), max_size=5),
+    st.lists(st.tuples(st.booleans(), st.integers(1, 6)), max_size=12),
+)
+def test_free_slots_come_in_the_order_of_the_slow_and_obvious_way(
+    offered: list[int], moves: list[tuple[bool, int]]
+) -> None:
+    everything = {Slot(one.id, port) for one in machines(*offered) for port in one.ports}
+    free, left, taken = FreeSlots(sorted(everything)), set(everything), list[Slot]()
+    for take, count in moves:
+        if take:
+            found = free.take(count)
+            assert found == interleaved(left)[:count]
+            left -= set(found)
+            taken += found
+        elif taken:
+            slot = taken.pop(count % len(taken))
+            free.give_back(slot)
+            left.add(slot)
+        assert len(free) == len(left)
+
+
+def interleaved(slots: set[Slot]) -> list[Slot]:
+    """One slot of each machine in turn, the machine with most of them first."""
+    ports: dict[str, list[int]] = {}
+    for supervisor, port in sorted(slots):
+        ports.setdefault(supervisor, []).append(port)
+    order = sorted(ports, key=lambda name: (-len(ports[name]), name))
+    return [
+        Slot(name, ports[name][turn])
+        for turn in range(max(map(len, ports.values()), default=0))
+        for name in order
+        if turn < len(ports[name])
+    ]
 
 
 @st.composite

@@ -1,5 +1,6 @@
 """The ways of writing a topology: all of them come to the same immutable spec."""
 
+import copy
 import pickle
 from dataclasses import FrozenInstanceError, dataclass
 from typing import Any, NamedTuple
@@ -353,6 +354,23 @@ def test_a_grouping_reads_as_it_is_written() -> None:
     assert len({Grouping.fields("a"), Grouping.fields("a"), Grouping.partial_key("a")}) == 2
 
 
+@pytest.mark.parametrize(
+    "value", [Stream(["a"], "s", direct=True), Grouping.fields("a"), Grouping.SHUFFLE], ids=repr
+)
+def test_streams_and_groupings_are_immutable_values(value: Any) -> None:
+    there = pickle.loads(pickle.dumps(value))
+    assert there == value == copy.deepcopy(value)
+    assert hash(there) == hash(value)
+    for name in value.__slots__:
+        with pytest.raises(AttributeError, match="is immutable"):
+            setattr(value, name, 3)
+        with pytest.raises(AttributeError, match="is immutable"):
+            delattr(value, name)
+    assert value != "something else"
+    assert Stream(["a"]) != Stream(["a"], direct=True)
+    assert repr(Stream(["a"])) == "Stream(fields=('a',), name='default', direct=False)"
+
+
 def test_native_components_stand_wherever_a_component_does() -> None:
     class Native(Topology):
         numbers = native.const("a b", outputs=["line"], limit=3).spec()
@@ -364,11 +382,11 @@ def test_native_components_stand_wherever_a_component_does() -> None:
 
     spec = topology_spec(Native)
     assert {one.id: (one.native, one.native_args) for one in spec.components.values()} == {
-        "numbers": ("const", {"values": ("a b",), "limit": 3}),
-        "words": ("split", {"separator": None}),
+        "numbers": ("const", {"value": "a b", "limit": 3}),
+        "words": ("split", {}),
         "kept": ("filter", {"by": "word", "equals": "a"}),
         "same": ("id", {}),
-        "count": ("count", {"by": "word", "emit": True}),
+        "count": ("count", {"by": "word"}),
         "null": ("null", {}),
     }
     count = spec.components["count"]

@@ -164,18 +164,16 @@ def test_what_is_no_grouping(grouping: Any, hint: str) -> None:
 
 
 def test_a_direct_stream_needs_a_direct_grouping_and_the_other_way_round() -> None:
-    assert of_inputs(lambda split: [split["aimed"]]) == [
-        (
-            "bolt 'b': stream 'aimed' of 'split' is direct, but the grouping is "
-            "Grouping.SHUFFLE\nhint: use Grouping.DIRECT"
-        )
-    ]
-    assert of_inputs(lambda split: {split: Grouping.DIRECT}) == [
-        (
-            "bolt 'b': stream 'default' of 'split' is not direct, but the grouping is "
-            "Grouping.DIRECT\nhint: declare it Stream(..., direct=True)"
-        )
-    ]
+    (mistake,) = of_inputs(lambda split: [split["aimed"]])
+    assert mistake == (
+        "bolt 'b': stream 'aimed' of 'split' is direct, but the grouping is Grouping.SHUFFLE\n"
+        "hint: use Grouping.DIRECT"
+    )
+    (mistake,) = of_inputs(lambda split: {split: Grouping.DIRECT})
+    assert mistake == (
+        "bolt 'b': stream 'default' of 'split' is not direct, but the grouping is "
+        "Grouping.DIRECT\nhint: declare it Stream(..., direct=True)"
+    )
 
 
 class Unprepared:
@@ -379,7 +377,7 @@ Abstract.__abstractmethods__ = frozenset({"pick"})
         (int, "int is no bolt", "subclass of typhoon.Bolt"),
         ("Split", "'Split' is no bolt", "subclass of typhoon.Bolt"),
         (Sink.spec(), "Sink.spec(...) was given", "give the class or an instance"),
-        (native.const(1), "native.const(values=(1,), limit=None) is a spout", ""),
+        (native.const(1), "native.const(value=1, limit=None) is a spout", ""),
     ],
 )
 def test_a_component_that_would_not_run(cls: Any, said: str, hint: str) -> None:

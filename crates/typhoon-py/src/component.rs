@@ -107,23 +107,23 @@ struct Method {
 }
 
 impl Method {
-    /// The class's plain function if there is nothing between it and the instance, else the bound method.
+    /// The class's plain function if the instance has no method of its own, else the bound method.
+    ///
+    /// Never looks at `__dict__`: asking for it would make one, and every later look-up on the instance slower.
     fn of(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
-        let own = object
-            .getattr("__dict__")
-            .is_ok_and(|dict| dict.contains(name).unwrap_or(false));
-        let function = object.get_type().getattr(name);
-        match function {
+        let bound = object.getattr(name)?;
+        if let (Ok(function), Ok(owner)) = (bound.getattr("__func__"), bound.getattr("__self__")) {
             // SAFETY: alive.
-            Ok(function) if !own && unsafe { ffi::PyFunction_Check(function.as_ptr()) } != 0 => Ok(Method {
-                function: function.into(),
-                bound: false,
-            }),
-            _ => Ok(Method {
-                function: object.getattr(name)?.into(),
-                bound: true,
-            }),
+            if owner.is(object) && unsafe { ffi::PyFunction_Check(function.as_ptr()) } != 0 {
+                return Ok(Method { function: function.into(), bound: false });
+            }
         }
+        Ok(Method { function: bound.into(), bound: true })
+    }
+
+    /// Is it this very function?
+    fn is(&self, function: &Bound<'_, PyAny>) -> bool {
+        self.function.as_ptr() == function.as_ptr()
     }
 
     /// Call with one argument, or none for null. A null result means that an exception is set.
@@ -159,11 +159,8 @@ impl Task {
         // The base class's own ack and fail do nothing: not worth a call per tuple.
         let base = py.import("typhoon.topology")?.getattr("Spout")?;
         let callback = |name: &str| {
-            let inherited = object.get_type().getattr(name)?.is(&base.getattr(name)?);
-            let own = object
-                .getattr("__dict__")
-                .is_ok_and(|dict| dict.contains(name).unwrap_or(false));
-            if inherited && !own { Ok(None) } else { method(name) }
+            let inherited = base.getattr(name)?;
+            Ok::<_, PyErr>(method(name)?.filter(|method| !method.is(&inherited)))
         };
         let flag = |name: &str| object.getattr(name).map_or(Ok(true), |value| value.is_truthy());
         let missing =

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from typhoon.config._kinds import SECONDS
 from typhoon.config._registry import REGISTRY
 
 
@@ -14,8 +13,8 @@ from typhoon.config._registry import REGISTRY
 class TopologyOptions:
     """What the engine does, from a checked configuration; ``topology_options`` makes one.
 
-    A field that ends in ``_s`` is in seconds, in ``_ms`` and ``_us`` in milli- and microseconds,
-    whatever the unit of its key. The registry says what each means, and has the defaults.
+    A field that ends in ``_s`` is in seconds, in ``_ms`` and ``_us`` in milli- and microseconds, as
+    its key is. The registry says what each means, and has the defaults.
     """
 
     workers: int
@@ -60,8 +59,5 @@ def topology_options(conf: Mapping[str, Any]) -> TopologyOptions:
 
 
 def _value(field: str, conf: Mapping[str, Any]) -> Any:
-    key = _KEYS[field]
-    value = conf[key.name]
-    if field.endswith("_s") and value is not None:
-        return float(value) * SECONDS[key.unit]
-    return value
+    value = conf[_KEYS[field].name]
+    return float(value) if field.endswith("_s") and value is not None else value

@@ -60,7 +60,7 @@ class LocalCluster:
             raise AlreadyAliveError(
                 f"a topology named '{name}' is running", hint="choose another name"
             )
-        spec = topology_spec(topology, environment=environment)
+        spec = topology_spec(topology, environment, config)
         checked = topology_conf(spec.config, config, strict=strict)
         for warning in checked.warnings:
             logger.warning("%s: %s", name, warning)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typhoon._core import BoltBase
 from typhoon.topology._component import Component, class_or_instance
 from typhoon.topology._declaration import Declaration
-from typhoon.topology._spec import OnError
 
 if TYPE_CHECKING:
     from typhoon._core import Tuple
+    from typhoon.topology._spec import OnError
 
 
 class Bolt(Component, BoltBase):

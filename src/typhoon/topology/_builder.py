@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from typhoon.topology._declaration import Blueprint, Declaration, Input
-from typhoon.topology._spec import ComponentKind
 from typhoon.topology._stream import DEFAULT_STREAM, Grouping
+
+if TYPE_CHECKING:
+    from typhoon.topology._spec import ComponentKind
 
 
 class TopologyBuilder:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
-from typhoon.topology._spec import OnError
 from typhoon.topology._stream import Stream
 
 if TYPE_CHECKING:
     from logging import Logger
 
     from typhoon._core import Tuple
+    from typhoon.topology._spec import OnError
 
 P = ParamSpec("P")
 R = TypeVar("R")

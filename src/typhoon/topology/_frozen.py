@@ -6,7 +6,7 @@ most of what an import of typhoon may cost.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Frozen:
@@ -16,7 +16,7 @@ class Frozen:
     ``self._set(...)``.
     """
 
-    __slots__ = ()
+    __slots__: ClassVar[tuple[str, ...]] = ()
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
 
 from typhoon._core import SpoutBase
 from typhoon.topology._component import Component, class_or_instance
 from typhoon.topology._declaration import Declaration
-from typhoon.topology._spec import OnError
+
+if TYPE_CHECKING:
+    from typhoon.topology._spec import OnError
 
 F = TypeVar("F", bound=Callable[..., None])
 

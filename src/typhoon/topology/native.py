@@ -9,11 +9,13 @@ Each function here gives an object that stands wherever a component class does:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typhoon.topology._declaration import Declaration
-from typhoon.topology._spec import ComponentKind, OnError
 from typhoon.topology._stream import Grouping, Stream
+
+if TYPE_CHECKING:
+    from typhoon.topology._spec import ComponentKind, OnError
 
 
 class NativeComponent:
@@ -86,26 +88,26 @@ class NativeBolt(NativeComponent):
 
 
 def const(
-    *values: Any, outputs: Sequence[str] = ("value",), limit: int | None = None
+    value: Any, outputs: Sequence[str] = ("value",), *, limit: int | None = None
 ) -> NativeSpout:
-    """A spout that emits ``values`` again and again, ``limit`` times per task (None: for ever)."""
-    return NativeSpout("spout", "const", outputs, values=values, limit=limit)
+    """A spout that emits ``value`` again and again, ``limit`` times per task (None: for ever).
 
-
-def split(outputs: Sequence[str] = ("word",), *, separator: str | None = None) -> NativeBolt:
-    """A bolt that emits each part of its input's first value, as ``str.split(separator)`` does."""
-    return NativeBolt("bolt", "split", outputs, separator=separator)
-
-
-def count(by: str, outputs: Sequence[str] | None = None, *, emit: bool = True) -> NativeBolt:
-    """A bolt that counts the values of field ``by`` and emits each with its count so far.
-
-    Inputs without a grouping are grouped by that field. ``emit=False`` only counts.
+    ``value`` is a str, an int of 64 bits, a float, a bool or None. Every tuple is tracked.
     """
-    streams = (by, "count") if outputs is None else outputs
-    return NativeBolt(
-        "bolt", "count", streams if emit else None, Grouping.fields(by), by=by, emit=emit
-    )
+    return NativeSpout("spout", "const", outputs, value=value, limit=limit)
+
+
+def split(outputs: Sequence[str] = ("word",)) -> NativeBolt:
+    """A bolt that emits each word of its input's first value, as ``str.split()`` does."""
+    return NativeBolt("bolt", "split", outputs)
+
+
+def count(by: str) -> NativeBolt:
+    """A bolt that counts the texts of field ``by`` and emits each with its ``count`` so far.
+
+    Inputs without a grouping are grouped by that field.
+    """
+    return NativeBolt("bolt", "count", (by, "count"), Grouping.fields(by), by=by)
 
 
 def filter(by: str, *, equals: Any, outputs: Sequence[str]) -> NativeBolt:  # noqa: A001 - as in SQL

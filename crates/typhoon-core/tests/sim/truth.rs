@@ -1,0 +1,100 @@
+use std::collections::{HashMap, HashSet};
+
+use typhoon_core::ack::{Finished, Lineage, Outcome, Root};
+
+/// What really happened: for each tree the tuples that were sent and not acked, and how it ended.
+#[derive(Default)]
+pub struct Truth {
+    /// Tuples that were sent and not acked, by tree or relay.
+    open: HashMap<Root, i64>,
+    tokens: HashMap<u64, Root>,
+    /// Trees with a tuple that was failed, or forgotten.
+    spoiled: HashSet<Root>,
+    /// The trees of each input of a relay.
+    relays: HashMap<Root, Vec<Vec<Root>>>,
+    pub ended: HashMap<u64, Outcome>,
+    /// The last stamp by source and destination.
+    stamps: HashMap<(u32, u32), i64>,
+    /// The fullest that an inbox or an outbox was.
+    pub fullest_inbox: usize,
+    pub fullest_outbox: usize,
+}
+
+pub fn roots(lineage: &Lineage) -> Vec<Root> {
+    let mut roots = Vec::new();
+    lineage.each(|root, _| roots.push(root));
+    roots
+}
+
+impl Truth {
+    pub fn began(&mut self, root: Root, token: u64) {
+        assert!(self.tokens.insert(token, root).is_none());
+        assert!(self.open.insert(root, 0).is_none(), "{root:?} was handed out twice");
+    }
+
+    pub fn began_relay(&mut self, root: Root, inputs: &[(Lineage, u64)]) {
+        // One more, until all children were sent.
+        assert!(self.open.insert(root, 1).is_none(), "{root:?} was handed out twice");
+        self.relays.insert(root, inputs.iter().map(|(lineage, _)| roots(lineage)).collect());
+    }
+
+    pub fn sent(&mut self, roots: &HashSet<Root>, copies: usize) {
+        for root in roots {
+            *self.open.get_mut(root).unwrap() += copies as i64;
+        }
+    }
+
+    pub fn acked(&mut self, roots: Vec<Root>) {
+        for root in roots {
+            let open = self.open.get_mut(&root).unwrap();
+            *open -= 1;
+            assert!(*open >= 0);
+            if *open == 0 && !self.spoiled.contains(&root) {
+                for input in self.relays.remove(&root).unwrap_or_default() {
+                    self.acked(input);
+                }
+            }
+        }
+    }
+
+    pub fn spoiled(&mut self, roots: Vec<Root>) {
+        for root in roots {
+            self.spoiled.insert(root);
+            for input in self.relays.remove(&root).unwrap_or_default() {
+                self.spoiled(input);
+            }
+        }
+    }
+
+    pub fn told(&mut self, finished: &Finished<u64>) {
+        let (token, outcome) = (finished.token, finished.outcome);
+        assert_eq!(u64::from(finished.task), token >> 32, "told another task");
+        if let Some(before) = self.ended.insert(token, outcome) {
+            panic!("{token:x} ended twice: {before:?}, {outcome:?}");
+        }
+        let root = self.tokens[&token];
+        if outcome == Outcome::Acked {
+            assert_eq!(self.open[&root], 0, "{token:x} was acked with open tuples");
+            assert!(!self.spoiled.contains(&root), "{token:x} was acked though a tuple of it was not");
+        }
+    }
+
+    pub fn arrived(&mut self, source: u32, destination: u32, stamp: i64) {
+        if let Some(before) = self.stamps.insert((source, destination), stamp) {
+            assert!(before < stamp, "{source} -> {destination}: {stamp} came after {before}");
+        }
+    }
+
+    pub fn trees(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Every tree has ended, and as `Acked` exactly if nothing of it was failed; for runs without a time-out.
+    pub fn check_exact(&self) {
+        assert_eq!(self.ended.len(), self.tokens.len());
+        for (token, root) in &self.tokens {
+            let expected = if self.spoiled.contains(root) { Outcome::Failed } else { Outcome::Acked };
+            assert_eq!(self.ended[token], expected, "{token:x}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+"""The verbs, and what becomes of an error: one message, a hint, an exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from typhoon.cli import _bench, _graph, _run, _version
+from typhoon.cli._words import CommandLineError, say_error
+from typhoon.errors import TyphoonError
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_WRONG_COMMAND_LINE = 2
+EXIT_INTERRUPTED = 130
+
+USAGE_ERRORS: tuple[Any, ...] = typer.BadParameter.__mro__[1:2]
+"""What typer raises for a wrong command line; the class has moved between its versions."""
+
+app = typer.Typer(
+    name="typhoon",
+    help="Stream processing in Python, every tuple accounted for.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def typhoon() -> None:
+    """Stream processing in Python, every tuple accounted for."""
+
+
+app.command("run")(_run.run)
+app.command("graph")(_graph.graph)
+app.command("bench")(_bench.bench)
+app.command("version")(_version.version)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line ``arguments`` (default: the process's own); return the exit status.
+
+    0 it is done, 1 it failed, 2 the command line was wrong, 130 it was stopped by a second Ctrl-C.
+    What the user can mend is told on stderr without a traceback.
+    """
+    try:
+        status = app(
+            args=None if arguments is None else list(arguments),
+            prog_name="typhoon",
+            standalone_mode=False,
+        )
+    except USAGE_ERRORS as error:
+        return _wrong_command_line(error)
+    except CommandLineError as error:
+        say_error(error)
+        return EXIT_WRONG_COMMAND_LINE
+    except (TyphoonError, ValueError) as error:
+        say_error(error)
+        return EXIT_FAILED
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our stdout has gone: nothing left to tell it
+        return EXIT_FAILED
+    return status if isinstance(status, int) else EXIT_DONE
+
+
+def _wrong_command_line(error: Any) -> int:
+    message = error.format_message()
+    if not message:  # no verb at all: the help has been shown
+        return EXIT_WRONG_COMMAND_LINE
+    context = getattr(error, "ctx", None)
+    verb = context.command_path if context is not None else "typhoon"
+    say_error(CommandLineError(message, hint=f"{verb} --help shows what it takes"))
+    return EXIT_WRONG_COMMAND_LINE

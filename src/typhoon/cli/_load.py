@@ -1,0 +1,164 @@
+"""``APP.py[:Name]``: from a file to the topology that it defines."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+from typhoon.cli._words import CommandLineError
+from typhoon.errors import TopologyFileError, TyphoonError
+from typhoon.topology import Declaration, Topology, TopologyBuilder, TopologySpec
+
+
+def load_topology(target: str) -> tuple[str, Any]:
+    """Import the file of ``target`` and find its topology: a name for it, and what it is.
+
+    The file becomes an importable module: its folder goes on ``sys.path`` and it is registered
+    under its own name. Raises ``CommandLineError`` where another ``target`` would help,
+    ``TopologyFileError`` where the file must be mended.
+    """
+    path, name = _parts(target)
+    file = Path(path)
+    if not file.is_file():
+        what = "is a folder" if file.is_dir() else "does not exist"
+        raise CommandLineError(f"{path} {what}", hint="give a Python file: APP.py or APP.py:Name")
+    module = import_file(file)
+    found = topologies(module)
+    if name is not None:
+        return name, _named(module, path, name, found)
+    if not found:
+        raise TopologyFileError(
+            f"{path} defines no topology",
+            hint="write a class that derives from typhoon.Topology, with at least one spec() in it",
+        )
+    if len(found) > 1:
+        raise TopologyFileError(
+            f"{path} defines {len(found)} topologies: {', '.join(found)}",
+            hint=f"say which: {path}:{next(iter(found))}",
+        )
+    return next(iter(found.items()))
+
+
+def default_name(target: str) -> str:
+    """The name that a topology runs under if none is given: that of its file."""
+    return Path(_parts(target)[0]).stem.replace("_", "-")
+
+
+def _parts(target: str) -> tuple[str, str | None]:
+    path, colon, name = target.rpartition(":")
+    if colon and path and name.isidentifier():
+        return path, name
+    return target, None
+
+
+def import_file(file: Path) -> ModuleType:
+    """``file`` as a module; what it raises becomes a ``TopologyFileError`` of a few lines."""
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = _module_name(file)
+    spec = importlib.util.spec_from_file_location(name, file.resolve())
+    if spec is None or spec.loader is None:
+        raise CommandLineError(f"{file} is not a Python file", hint="its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(name, None)
+        raise TopologyFileError(
+            f"{file} does not import: {_story(error)}", hint=_advice(error)
+        ) from error
+    return module
+
+
+def _module_name(file: Path) -> str:
+    """The file's own name, unless a module that others need has it."""
+    name = file.stem
+    taken = name in sys.modules or name in sys.stdlib_module_names
+    return f"{name}_topology" if taken or not name.isidentifier() else name
+
+
+def _story(error: BaseException) -> str:
+    """The exception and where in the user's code it came from, without our own frames."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg}\n  {error.filename}:{error.lineno}: {(error.text or '').strip()}"
+    reason = error.message if isinstance(error, TyphoonError) else str(error)
+    lines = [f"{type(error).__name__}: {reason}" if reason else type(error).__name__]
+    lines += [
+        f"  {frame.filename}:{frame.lineno}: {frame.line}"
+        for frame in _own_frames(error.__traceback__)[-3:]
+    ]
+    return "\n".join(lines)
+
+
+def _own_frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
+    ours = str(Path(__file__).parent.parent)
+    return [
+        frame
+        for frame in traceback.extract_tb(trace)
+        if not frame.filename.startswith((ours, "<frozen"))
+    ]
+
+
+def _advice(error: BaseException) -> str:
+    if isinstance(error, TyphoonError) and error.hint:
+        return error.hint
+    if isinstance(error, ModuleNotFoundError):
+        return f"install {error.name!r} into this environment ({sys.prefix}), or mend the import"
+    return "mend the file and run it again"
+
+
+def topologies(module: ModuleType) -> dict[str, Any]:
+    """The topologies that ``module`` defines, by name; those it imported only if it has no own."""
+    all_of_them: dict[str, Any] = {}
+    for name, value in vars(module).items():
+        if is_topology(value) and not any(value is other for other in all_of_them.values()):
+            all_of_them[name] = value
+    classes_of_objects = {type(value) for value in all_of_them.values()}
+    chosen = {
+        name: value
+        for name, value in all_of_them.items()
+        if not (isinstance(value, type) and (value in classes_of_objects or _is_empty(value)))
+    }
+    own = {name: value for name, value in chosen.items() if _is_own(value, module)}
+    return own or chosen
+
+
+def is_topology(value: Any) -> bool:
+    """Whether ``value`` is a topology in one of the forms in which one can be written."""
+    if isinstance(value, type):
+        return issubclass(value, Topology) and value is not Topology
+    return isinstance(value, Topology | TopologyBuilder | TopologySpec)
+
+
+def _is_own(value: Any, module: ModuleType) -> bool:
+    return not isinstance(value, type) or value.__module__ == module.__name__
+
+
+def _is_empty(topology: type) -> bool:
+    """A class without a component is a base for others."""
+    return not any(
+        isinstance(value, Declaration) for base in topology.__mro__ for value in vars(base).values()
+    )
+
+
+def _named(module: ModuleType, path: str, name: str, found: dict[str, Any]) -> Any:
+    value = getattr(module, name, None)
+    if value is not None and is_topology(value):
+        return value
+    what = "is not a topology" if hasattr(module, name) else "is not there"
+    near = difflib.get_close_matches(name, found, 1)
+    hint = (
+        f"did you mean {path}:{near[0]}?"
+        if near
+        else f"it has {', '.join(found)}"
+        if found
+        else "it defines no topology at all"
+    )
+    raise CommandLineError(f"{path}: {name} {what}", hint=hint)

@@ -1,0 +1,248 @@
+"""What a person sees while a topology runs: a live table, or one line a second."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from typhoon.cli._words import say
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+    from typhoon.metrics import ComponentStats, Stats
+
+NOTICES = 3
+"""So many of the newest notices stand under the table."""
+
+
+class View(Protocol):
+    """``show`` is called every ``every_s`` seconds, first after ``first_s``."""
+
+    every_s: float
+    first_s: float
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def show(self, stats: Stats, notices: Sequence[str]) -> None: ...
+
+
+def open_view(plain: bool) -> View:
+    """The live table on a terminal, else lines."""
+    return LiveView() if sys.stderr.isatty() and not plain else LineView()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One component over the last interval; ``busy`` is the share of its executors' time."""
+
+    id: str
+    emitted: int
+    emitted_rate: float
+    executed: int
+    executed_rate: float
+    queued: int
+    pending: int
+    busy: float
+    failed: int
+    errors: int
+
+
+class Progress:
+    """From counts since the start to rates since the last look."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, ComponentStats] = {}
+        self._acked = 0
+        self._at = 0.0
+        self.acked_rate = 0.0
+        self.rows: list[Row] = []
+
+    def look(self, stats: Stats, now: float) -> None:
+        """Take in ``stats`` as they were at ``now`` seconds of any clock."""
+        span = now - self._at if self._at else stats.seconds
+        span = max(span, 1e-9)
+        self.acked_rate = max(0, stats.acked - self._acked) / span
+        self.rows = [self._row(one, span) for one in stats.components]
+        self._before = {one.id: one for one in stats.components}
+        self._acked, self._at = stats.acked, now
+
+    def _row(self, one: ComponentStats, span: float) -> Row:
+        before = self._before.get(one.id)
+        emitted, executed, busy_s = (
+            (before.emitted, before.executed, before.busy_s) if before else (0, 0, 0.0)
+        )
+        return Row(
+            one.id,
+            one.emitted,
+            max(0, one.emitted - emitted) / span,
+            one.executed,
+            max(0, one.executed - executed) / span,
+            one.queued,
+            one.pending,
+            min(1.0, max(0.0, one.busy_s - busy_s) / (span * max(1, one.executors))),
+            one.failed + one.timed_out,
+            one.errors,
+        )
+
+
+class LineView:
+    """One line a second on stderr."""
+
+    every_s = 1.0
+    first_s = 0.9
+
+    def __init__(self) -> None:
+        self._progress = Progress()
+        self._notices = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to put away."""
+
+    def show(self, stats: Stats, notices: Sequence[str]) -> None:
+        self._progress.look(stats, time.monotonic())
+        say(line(stats, self._progress))
+        for notice in notices[self._notices :]:
+            say(f"note: {notice}")
+        self._notices = len(notices)
+
+
+def line(stats: Stats, progress: Progress) -> str:
+    """A topology's last second in one line."""
+    parts = [
+        f"{stats.seconds:.0f} s",
+        f"acked {stats.acked:,} (+{progress.acked_rate:,.0f}/s)",
+        *([f"failed {stats.failed:,}"] if stats.failed else []),
+        *([f"timed out {stats.timed_out:,}"] if stats.timed_out else []),
+        *latency_words(stats),
+        *(_component_words(row) for row in progress.rows),
+    ]
+    return "  ".join(parts)
+
+
+def _component_words(row: Row) -> str:
+    rate = row.executed_rate if row.executed else row.emitted_rate
+    queue = f", {row.queued:,} queued" if row.queued else ""
+    errors = f", {row.errors:,} errors" if row.errors else ""
+    return f"{row.id} {rate:,.0f}/s {row.busy:.0%}{queue}{errors}"
+
+
+def latency_words(stats: Stats) -> list[str]:
+    """p50 and p99 of the complete latency; none before the first ack."""
+    return [
+        f"{name} {stats.complete_latency_ms[name]:.3g} ms"
+        for name in ("p50", "p99")
+        if name in stats.complete_latency_ms
+    ]
+
+
+def summary(stats: Stats) -> str:
+    """What is said at the end."""
+    rate = f" ({stats.acked / stats.seconds:,.0f}/s)" if stats.seconds > 0 and stats.acked else ""
+    parts = [
+        f"{stats.topology}: {stats.seconds:.2f} s, acked {stats.acked:,}{rate}",
+        f"failed {stats.failed:,}",
+        f"timed out {stats.timed_out:,}",
+        *([f"replayed {stats.replayed:,}"] if stats.replayed else []),
+        *latency_words(stats),
+    ]
+    rows = [
+        f"  {one.id}: emitted {one.emitted:,}"
+        + (f", executed {one.executed:,}" if one.kind == "bolt" else "")
+        + (f", {one.errors:,} errors, the last: {one.last_error}" if one.errors else "")
+        for one in stats.components
+    ]
+    return "\n".join([", ".join(parts), *rows])
+
+
+class LiveView:
+    """A table on stderr that is drawn anew; what components print appears above it."""
+
+    every_s = 0.25
+    first_s = 0.2
+
+    def __init__(self) -> None:
+        self._progress = Progress()
+        self._live: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, stats: Stats, notices: Sequence[str]) -> None:
+        self._progress.look(stats, time.monotonic())
+        if self._live is None:
+            self._start()
+        self._live.update(self._picture(stats, notices), refresh=True)
+
+    def _start(self) -> None:
+        from rich.console import Console  # 75 ms that a short run, or one without a terminal, saves
+        from rich.live import Live
+
+        self._live = Live(
+            console=Console(stderr=True),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),
+            redirect_stderr=True,
+        )
+        self._live.start()
+
+    def _picture(self, stats: Stats, notices: Sequence[str]) -> Group:
+        from rich.console import Group
+        from rich.text import Text
+
+        notes = [Text(f"! {notice}", style="yellow") for notice in notices[-NOTICES:]]
+        return Group(self._table(stats), *notes)
+
+    def _table(self, stats: Stats) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        head = [
+            f"{stats.topology} {stats.status.lower()}",
+            f"{stats.seconds:.0f} s",
+            f"acked {stats.acked:,} ({self._progress.acked_rate:,.0f}/s)",
+            f"failed {stats.failed:,}",
+            f"timed out {stats.timed_out:,}",
+            *latency_words(stats),
+        ]
+        table = Table(title=Text("  ".join(head)), title_justify="left", box=None, pad_edge=False)
+        table.add_column("component")
+        for heading in ("emitted", "/s", "executed", "/s", "queue", "pending", "capacity", "errors"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row in self._progress.rows:
+            table.add_row(*(Text(cell) for cell in _cells(row)))
+        return table
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.id,
+        f"{row.emitted:,}",
+        f"{row.emitted_rate:,.0f}",
+        f"{row.executed:,}",
+        f"{row.executed_rate:,.0f}",
+        f"{row.queued:,}",
+        f"{row.pending:,}",
+        f"{row.busy:.0%}",
+        f"{row.errors:,}",
+    ]

@@ -1,0 +1,41 @@
+"""What is said to people: on stderr, readable without colour."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from typhoon.errors import TyphoonError
+
+
+class CommandLineError(TyphoonError):
+    """The operator's: what was typed cannot be meant. Exit status 2."""
+
+
+def say(line: str) -> None:
+    """One line for the reader of the terminal; data goes to stdout."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def say_error(error: BaseException) -> None:
+    """``error: cause`` and, where there is one, ``hint: next step``."""
+    say(f"error: {str(error) or type(error).__name__}")
+
+
+class _Log(logging.Handler):
+    """Log lines to the stderr of the moment, which a live table replaces while it stands."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            say(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+def start_logging(verbosity: int) -> None:
+    """Warnings to stderr; with ``verbosity`` 1 what is worth knowing, with 2 everything."""
+    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+    handler = _Log()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=levels[min(verbosity, 2)], handlers=[handler])
