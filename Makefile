@@ -87,8 +87,9 @@ lint: setup  ## ruff, mypy, stubtest, rustfmt, clippy
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: test-rust
-test-rust: $(STAMPS)/dev  ## the engine's tests, without an interpreter
+test-rust: $(STAMPS)/dev  ## the engine's tests, without an interpreter, and its queues under loom
 	cargo test --locked -p typhoon-core
+	RUSTFLAGS='--cfg loom' cargo test --locked -p typhoon-core --lib --target-dir target/loom
 
 .PHONY: test-python
 test-python: setup  ## all Python tests

@@ -4,6 +4,7 @@ typhoon run examples/word_count.py                          the standard library
 typhoon run examples/word_count.py -c input.path=FOLDER     those of another folder, or one file
 """
 
+import os
 import sysconfig
 from collections import Counter
 from collections.abc import Iterator
@@ -16,12 +17,19 @@ LEFT_OUT = {"site-packages", "__pycache__", ".git"}
 
 def text_files(start: Path) -> Iterator[Path]:
     """All files at or below `start` that look like text, in a fixed order."""
-    found = [start] if start.is_file() else sorted(start.rglob("*"))
-    for file in found:
-        if file.is_file() and not LEFT_OUT.intersection(file.relative_to(start).parts):
-            with file.open("rb") as head:
-                if b"\0" not in head.read(4096):
-                    yield file
+    if start.is_file():
+        yield start
+    for folder, below, names in os.walk(start):
+        below[:] = sorted(set(below) - LEFT_OUT)
+        for name in sorted(names):
+            file = Path(folder, name)
+            if file.is_file() and not is_binary(file):
+                yield file
+
+
+def is_binary(file: Path) -> bool:
+    with file.open("rb") as start:
+        return b"\0" in start.read(4096)
 
 
 def lines(start: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The bare Python loop: what every figure here is a ratio to, and the text that all of them read."""
+"""The bare Python loop: what every figure here is a ratio to; and the text."""
 
 import time
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 text, without their ends: what each system holds in memory and loops over."""
+    """The lines of a UTF-8 text, without their ends: what all hold in memory and loop over."""
     with path.open(encoding="utf-8") as text:
         return [line.rstrip("\n") for line in text]
 

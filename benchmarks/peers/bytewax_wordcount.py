@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import bytewax.operators as op
+from bare import read_lines
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.testing import cluster_main
-
-from bare import read_lines
 
 
 class WrongResultError(Exception):
@@ -167,17 +166,28 @@ def word_count(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 class LatencyRun:
-    """A schedule and what became of it. Times are nanoseconds of the monotonic clock."""
+    """A schedule and what became of it. Times are nanoseconds of the monotonic clock.
+
+    The schedule begins when the flow's source is built, so that starting up makes nothing late.
+    """
 
     def __init__(self, rate: float, warm_up: float, seconds: float) -> None:
         self.period = int(1e9 / rate)
-        self.start = time.perf_counter_ns() + self.period
-        self.counted_from = self.start + int(warm_up * 1e9)
-        self.end = self.counted_from + int(seconds * 1e9)
+        self.warm_up = int(warm_up * 1e9)
+        self.length = self.warm_up + int(seconds * 1e9)
+        self.counted_from = 0
+        self.end = 0
         self.emitted = 0
         self.arrived = 0
         self.from_due = array("q")
         self.from_emit = array("q")
+
+    def begin(self) -> int:
+        """Starts the schedule; returns when its first event is due."""
+        start = time.perf_counter_ns() + self.period
+        self.counted_from = start + self.warm_up
+        self.end = start + self.length
+        return start
 
     def flow(self) -> Any:
         """Three steps: emit, pass on, take the time."""
@@ -188,7 +198,7 @@ class LatencyRun:
         return flow
 
     def arrive(self, due: int, emitted: int) -> None:
-        """Notes an event that has reached the last step; those of the warm-up count as arrived only."""
+        """Notes an event at the last step; one of the warm-up is counted but not timed."""
         now = time.perf_counter_ns()
         self.arrived += 1
         if due >= self.counted_from:
@@ -207,21 +217,20 @@ class PacedSource(DynamicSource):
 
 
 class PacedPartition(StatelessSourcePartition):
-    """Emits each event when it is due; one that comes late does not move the ones after it."""
+    """Emits each event when it is due; those that come late do not move the ones after them."""
 
     def __init__(self, run: LatencyRun) -> None:
         self.run = run
-        self.due = run.start
+        self.due = run.begin()
 
     def next_batch(self) -> Sequence[tuple[int, int]]:
-        due, now = self.due, time.perf_counter_ns()
-        if due >= self.run.end:
+        run, now = self.run, time.perf_counter_ns()
+        if self.due >= run.end:
             raise StopIteration
-        if now < due:
-            return ()
-        self.due += self.run.period
-        self.run.emitted += 1
-        return ((due, now),)
+        events = [(due, now) for due in range(self.due, now + 1, run.period)]
+        self.due += len(events) * run.period
+        run.emitted += len(events)
+        return events
 
     def next_awake(self) -> datetime:
         wait = max(0, self.due - time.perf_counter_ns())

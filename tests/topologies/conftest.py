@@ -31,7 +31,7 @@ class Journal:
             journal.seen.append(tup.values[0])
 
         def close(self: Bolt) -> None:
-            journal.closed.append(self)
+            journal.closed.append(type(self).__name__)
 
         given = {} if "process_many" in body else {"process": process or note}
         return type("Probe", (Bolt,), {"outputs": ["n"], "close": close, **given, **body})

@@ -20,7 +20,7 @@ def stats_of(topology, name):
 def run(builder, config=None):
     with LocalCluster() as cluster:
         topology = cluster.submit("test", builder, config)
-        topology.wait_until_drained(timeout=20)
+        topology.wait_until_drained(timeout=10)
         return topology.stats()
 
 
@@ -59,7 +59,7 @@ def test_tuple_and_id_both_settle(journal, chain, par, threaded):
     assert Counter(journal.acked) == Counter(range(50))
 
 
-def test_only_the_receiver_can_ack(journal, threaded):
+def test_only_the_receiver_can_ack(journal, threaded, wait_until):
     """Two bolts take the same stream; one acks what the other got, which does not help."""
     clock = FakeClock()
     held = []
@@ -75,6 +75,7 @@ def test_only_the_receiver_can_ack(journal, threaded):
     builder.set_bolt("thief", journal.bolt(steal, tick_freq_secs=1.0, process_tick=steal)).shuffle_grouping("source")
     with LocalCluster(clock=clock) as cluster:
         topology = cluster.submit("test", builder)
+        wait_until(lambda: topology.stats().executed == {"keep": 10, "thief": 10})
         clock.advance(5)
         assert held == []
         assert journal.acked == []
@@ -580,7 +581,7 @@ def test_chaos_leaves_no_tree_without_an_answer(seed, par, threaded):
             deadline = time.monotonic() + 30
             while sum(answers.values()) < trees and time.monotonic() < deadline:
                 clock.advance(20)
-            topology.wait_until_drained(timeout=20)
+            topology.wait_until_drained(timeout=10)
             stats = topology.stats()
     by_tree = Counter(n for n, _ in answers.elements())
     assert by_tree == Counter(range(trees))

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from typhoon.cluster.scheduling import (
@@ -152,6 +152,7 @@ def test_more_workers_than_executors_is_no_reason_to_move_each_round() -> None:
     st.lists(st.integers(0, 4), max_size=5),
     st.lists(st.tuples(st.booleans(), st.integers(1, 6)), max_size=12),
 )
+@example([1, 3], [(True, 1), (False, 0), (True, 1), (True, 1), (True, 1)])  # an outdated entry
 def test_free_slots_come_in_the_order_of_the_slow_and_obvious_way(
     offered: list[int], moves: list[tuple[bool, int]]
 ) -> None:

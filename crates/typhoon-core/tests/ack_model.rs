@@ -370,7 +370,7 @@ impl Model {
             match tree.end {
                 None => return Err(format!("tree {number} never ended")),
                 Some(End::Acked) => {}
-                Some(end) if self.bounds.fails || self.bounds.time_outs => assert_ne!(end, End::Acked),
+                Some(_) if self.bounds.fails || self.bounds.time_outs => {}
                 Some(end) => return Err(format!("tree {number} {end:?}, and nobody failed it")),
             }
         }

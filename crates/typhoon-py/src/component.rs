@@ -62,7 +62,7 @@ pub enum Request {
 
 pub enum Component {
     Python(Executor),
-    Native(Native),
+    Native(Native<Payload>),
 }
 
 /// The Python half of an executor, and its tasks.
@@ -115,10 +115,16 @@ impl Method {
         if let (Ok(function), Ok(owner)) = (bound.getattr("__func__"), bound.getattr("__self__")) {
             // SAFETY: alive.
             if owner.is(object) && unsafe { ffi::PyFunction_Check(function.as_ptr()) } != 0 {
-                return Ok(Method { function: function.into(), bound: false });
+                return Ok(Method {
+                    function: function.into(),
+                    bound: false,
+                });
             }
         }
-        Ok(Method { function: bound.into(), bound: true })
+        Ok(Method {
+            function: bound.into(),
+            bound: true,
+        })
     }
 
     /// Is it this very function?

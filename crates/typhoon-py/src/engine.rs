@@ -102,6 +102,7 @@ impl Engine {
         }
         self.cpu_clocks[line].store(0, Ordering::Relaxed);
         drop(looped);
+        self.shared.peers[line].hang_up();
         result.map_err(|panic| errors::panicked(py, panic.as_ref()))
     }
 
@@ -287,7 +288,9 @@ impl Engine {
         };
         let listed = wake_on.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let fds: Vec<RawFd> = listed.iter().map(|(fd, _)| *fd).collect();
-        let waker = &self.shared.peers[line].waker;
+        let Some(waker) = self.shared.peers[line].waker() else {
+            return;
+        };
         let readable = match py {
             Some(py) => py.detach(|| waker.wait(timeout, &fds)),
             None => waker.wait(timeout, &fds),

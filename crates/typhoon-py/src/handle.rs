@@ -53,6 +53,9 @@ pub struct Handle {
     pub keep_values: bool,
     pub threaded: bool,
     pub high_water: usize,
+    pub hard_limit: usize,
+    /// The number of a call that seemed to wait for another thread's emit.
+    pub stays_in: AtomicU64,
     pub desk: AtomicPtr<Desk<Kit>>,
     pub owner: AtomicUsize,
     /// The tuple that emits are anchored to by themselves.
@@ -102,6 +105,8 @@ impl Handle {
             keep_values: options.max_replays.is_some(),
             threaded,
             high_water: options.high_water,
+            hard_limit: options.hard_limit,
+            stays_in: AtomicU64::new(u64::MAX),
             desk: AtomicPtr::default(),
             owner: AtomicUsize::new(0),
             current: AtomicPtr::default(),

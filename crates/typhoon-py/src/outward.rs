@@ -354,7 +354,9 @@ fn wait_for_room(py: Python<'_>, handle: &Handle, desk: *mut Desk<Kit>) {
             return;
         }
         while !(*desk).relieve() && (*desk).held_back() >= handle.high_water && !handle.shared.is_stopping() {
-            let waker = &handle.shared.peers[handle.line].waker;
+            let Some(waker) = handle.shared.peers[handle.line].waker() else {
+                return;
+            };
             py.detach(|| waker.wait(Some(Duration::from_millis(5)), &[]));
         }
     }
@@ -429,7 +431,7 @@ fn spout_any(
         Some(desk) => spout_send(py, slf, handle, desk, index, values, id, extras),
         None => {
             let token = id.map(|id| checked_id(py, handle, id)).transpose()?;
-            foreign_emit(py, handle, index, values, Lineage::NONE, token, extras)
+            foreign_emit(py, handle, index, values, &[], token, extras)
         }
     }
 }
@@ -653,22 +655,12 @@ fn bolt_any(
     let Some(anchors) = anchors else {
         return match handle.desk() {
             Some(desk) => anchored(py, handle, desk, index, values, extras),
-            None => foreign_emit(py, handle, index, values, Lineage::NONE, None, extras),
+            None => foreign_emit(py, handle, index, values, &[], None, extras),
         };
     };
     let anchors = anchor_list(py, handle, anchors)?;
     let Some(desk) = handle.desk() else {
-        let mut pairs = Vec::new();
-        for anchor in &anchors {
-            let edge = handle.foreign_edge();
-            let tuple = anchor.as_ptr().cast::<TupleObject>();
-            // SAFETY: a Tuple, by `anchor_list`; the GIL guards its fields.
-            unsafe {
-                (*tuple).made ^= edge;
-                (*tuple).lineage.each(|root, _| pairs.push((root, edge)));
-            }
-        }
-        return foreign_emit(py, handle, index, values, Lineage::many(pairs), None, extras);
+        return foreign_emit(py, handle, index, values, &anchors, None, extras);
     };
     let values = to_tuple(py, handle, &handle.streams[index], values)?;
     // SAFETY: Tuples, by `anchor_list`.
@@ -923,7 +915,7 @@ fn foreign_emit(
     handle: &Handle,
     index: usize,
     values: Raw,
-    lineage: Lineage,
+    anchors: &[Ref],
     token: Option<Ref>,
     extras: &Extras,
 ) -> PyResult<Vec<TaskId>> {
@@ -939,6 +931,7 @@ fn foreign_emit(
     let receiver = std::sync::Mutex::new(receiver);
     let reply = extras.task_ids.then_some(sender);
     wait_for_turn(py, handle)?;
+    let lineage = foreign_lineage(py, handle, anchors)?;
     handle.foreign.fetch_add(1, Ordering::SeqCst);
     handle.post(Request::Emit(
         handle.slot,
@@ -975,6 +968,25 @@ fn foreign_emit(
     }
 }
 
+/// An edge from each anchor to the emit that is handed in now. Nothing after this may refuse the emit.
+fn foreign_lineage(py: Python<'_>, handle: &Handle, anchors: &[Ref]) -> PyResult<Lineage> {
+    let tuples = || anchors.iter().map(|anchor| anchor.as_ptr().cast::<TupleObject>());
+    // SAFETY: Tuples, by `anchor_list`; the GIL guards their fields.
+    if tuples().any(|tuple| unsafe { (*tuple).state } == State::Settled) {
+        return Err(settled_error(py, handle));
+    }
+    let mut pairs = Vec::new();
+    for tuple in tuples() {
+        let edge = handle.foreign_edge();
+        // SAFETY: as above.
+        unsafe {
+            (*tuple).made ^= edge;
+            (*tuple).lineage.each(|root, _| pairs.push((root, edge)));
+        }
+    }
+    Ok(Lineage::many(pairs))
+}
+
 /// Wait for an answer, without the GIL.
 pub fn receive<T>(receiver: &Mutex<Receiver<T>>, timeout: Duration) -> Result<T, RecvTimeoutError> {
     receiver
@@ -991,8 +1003,8 @@ fn running_again(py: Python<'_>, handle: &Handle) -> PyResult<Vec<TaskId>> {
     Err(errors::new(py, "NotRunningError", message))
 }
 
-/// Another thread waits while too many of its kind's emits are waiting, but never for a thread that is in one and the
-/// same call all the time: it might be waiting for us.
+/// Another thread waits while too many emits of its kind are waiting, but not for a thread that stays in one and the same
+/// call: that might be waiting for us. Then emits are let through, up to the hard limit, until that call has ended.
 fn wait_for_turn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
     let calls = || handle.shared.figures[handle.number].calls.get();
     let (mut seen, mut since) = (calls(), Instant::now());
@@ -1000,16 +1012,24 @@ fn wait_for_turn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
         if !handle.is_live() {
             return running_again(py, handle).map(drop);
         }
+        let stays = handle.owner_is_calling() && calls() == seen;
+        if stays && (handle.stays_in.load(Ordering::Relaxed) == seen || since.elapsed() > PATIENCE) {
+            handle.stays_in.store(seen, Ordering::Relaxed);
+            if handle.foreign.load(Ordering::SeqCst) >= handle.hard_limit {
+                return Err(emit_error(py, handle, &handle.streams[0], EmitError::Full));
+            }
+            return Ok(());
+        }
         py.detach(|| std::thread::sleep(Duration::from_micros(200)));
         if calls() != seen {
             (seen, since) = (calls(), Instant::now());
         }
-        if since.elapsed() > Duration::from_millis(100) && handle.owner_is_calling() {
-            break;
-        }
     }
     Ok(())
 }
+
+/// So long a call is taken to make progress.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Foreign {
     /// Carry it out, on the owner's thread.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +18,9 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_WRONG_COMMAND_LINE = 2
 EXIT_INTERRUPTED = 130
+
+WORKER_THREADS = "typhoon-"
+"""How the names of a worker's threads begin."""
 
 USAGE_ERRORS: tuple[Any, ...] = typer.BadParameter.__mro__[1:2]
 """What typer raises for a wrong command line; the class has moved between its versions."""
@@ -45,8 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (default: the process's own); return the exit status.
 
     0 it is done, 1 it failed, 2 the command line was wrong, 130 it was stopped by a second Ctrl-C.
-    What the user can mend is told on stderr without a traceback.
+    What the user can mend is told on stderr without a traceback. Does not return, but ends the
+    process, if a component is still inside a call: the interpreter cannot shut down around it.
     """
+    status = _main(arguments)
+    if any(thread.name.startswith(WORKER_THREADS) for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     try:
         status = app(
             args=None if arguments is None else list(arguments),

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from typhoon.cli._labels import label, size
 from typhoon.cli._load import default_name, load_topology
 from typhoon.cli._options import Environment, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from typhoon.topology import ComponentSpec, Subscription, TopologySpec
+    from typhoon.topology import ComponentSpec, TopologySpec
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How the picture is drawn."""
 
     TEXT = "text"
@@ -44,21 +45,6 @@ def graph(target: Target, form: As = Format.TEXT, environment: Environment = Non
     else:
         picture = text(spec, title)
     sys.stdout.write(picture)
-
-
-def label(subscription: Subscription) -> str:
-    """What an arrow says: the grouping, and the stream where it is not the default one."""
-    grouping = subscription.grouping
-    names = f"({', '.join(map(str, grouping.names))})" if grouping.names else ""
-    stream = "" if subscription.stream == "default" else f"{subscription.stream}: "
-    return f"{stream}{grouping.kind.replace('_', ' ')}{names}"
-
-
-def size(component: ComponentSpec) -> str:
-    """How many executors, and tasks where there are more; nothing for one."""
-    if component.tasks != component.executors:
-        return f"×{component.executors} ({component.tasks} tasks)"
-    return f"×{component.executors}" if component.executors > 1 else ""
 
 
 def text(spec: TopologySpec, title: str) -> str:

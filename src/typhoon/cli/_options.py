@@ -13,7 +13,9 @@ Target = Annotated[str, typer.Argument(metavar="APP.py[:Name]", help="The file o
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Environment = Annotated[
     str | None,
-    typer.Option("--environment", metavar="NAME", help="Which of the parallelisms per environment."),
+    typer.Option(
+        "--environment", metavar="NAME", help="Which parallelism, of those per environment."
+    ),
 ]
 
 SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

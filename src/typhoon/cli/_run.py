@@ -193,8 +193,8 @@ def _run(
     if any(component.threaded for component in spec.components.values()):
         sys.setswitchinterval(SWITCH_S)
     with LocalCluster() as cluster, open_view(plain) as view:
+        orders.begin()  # before there is a thread that an exception here would leave running
         topology = cluster.submit(name, spec, conf, strict=strict)
-        orders.begin()
         clean = _follow(topology, view, orders)
     ended = Ended(topology.stats(), topology.failure, clean)
     if ended.failure is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from typhoon.cli._graph import label, size
+from typhoon.cli._labels import label, size
 
 if TYPE_CHECKING:
     from typhoon.topology import TopologySpec

@@ -227,7 +227,16 @@ class LiveView:
         ]
         table = Table(title=Text("  ".join(head)), title_justify="left", box=None, pad_edge=False)
         table.add_column("component")
-        for heading in ("emitted", "/s", "executed", "/s", "queue", "pending", "capacity", "errors"):
+        for heading in (
+            "emitted",
+            "/s",
+            "executed",
+            "/s",
+            "queue",
+            "pending",
+            "capacity",
+            "errors",
+        ):
             table.add_column(heading, justify="right", no_wrap=True)
         for row in self._progress.rows:
             table.add_row(*(Text(cell) for cell in _cells(row)))

@@ -56,7 +56,8 @@ class LocalTopology:
 
     @property
     def status(self) -> str:
-        return str(self._state.status)
+        status = str(self._state.status)
+        return "KILLED" if status == "GONE" else status
 
     @property
     def failure(self) -> Exception | None:

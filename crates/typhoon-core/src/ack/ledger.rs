@@ -132,7 +132,8 @@ impl<T> Ledger<T> {
         self.pending += 1;
         let page = self.pages[number as usize / BLOCK].as_mut()?;
         let slot = &mut page[number as usize % BLOCK];
-        (slot.value, slot.ticket, slot.born, slot.turn, slot.task) = (0, ticket, now, wheel.turn(), task);
+        (slot.value, slot.ticket, slot.born, slot.turn, slot.task) =
+            (0, ticket, now, wheel.turn_at(now), task);
         Some(Root::new(self.worker, number, slot.generation))
     }
 

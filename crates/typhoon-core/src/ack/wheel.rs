@@ -26,6 +26,21 @@ impl Wheel {
         self.turn
     }
 
+    /// The turn that it is at `now`, even if the wheel has not been told of the time yet (a call took long).
+    #[inline(always)]
+    #[must_use]
+    pub fn turn_at(&self, now: u64) -> u32 {
+        if now < self.next {
+            self.turn
+        } else {
+            self.turn.wrapping_add(self.turns(now) as u32)
+        }
+    }
+
+    fn turns(&self, now: u64) -> u64 {
+        (now - self.next) / self.interval + 1
+    }
+
     /// When the wheel turns next, in nanoseconds.
     #[must_use]
     pub fn next(&self) -> u64 {
@@ -37,7 +52,7 @@ impl Wheel {
         if now < self.next {
             return None;
         }
-        let turns = (now - self.next) / self.interval + 1;
+        let turns = self.turns(now);
         self.turn = self.turn.wrapping_add(turns as u32);
         self.next = self.next.saturating_add(turns.saturating_mul(self.interval));
         Some(self.turn - 2)

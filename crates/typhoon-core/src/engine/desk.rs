@@ -436,7 +436,7 @@ impl<K: Kit> Desk<K> {
     pub fn reset_timeout(&mut self, lineage: &Lineage) {
         lineage.each(|root, _| {
             if !self.ledger.reset(root, &self.wheel)
-                && let Some(line) = self.elsewhere(root)
+                && let Some(line) = self.elsewhere(root).filter(|line| *line != self.traffic.line())
             {
                 self.traffic.post(line, Mail::Reset(root));
             }

@@ -393,7 +393,8 @@ impl<K: Kit> Loop<K> {
         let stuck = !self.desk.traffic.is_empty();
         let settled = self.desk.settled.iter().all(std::collections::VecDeque::is_empty);
         let spouts = &self.executors[..self.spouts];
-        let ended = self.desk.ledger.pending() == 0 && spouts.iter().all(|spout| spout.asking.all_done());
+        let ended =
+            settled && self.desk.ledger.pending() == 0 && spouts.iter().all(|spout| spout.asking.all_done());
         status.ended.store(ended, Ordering::SeqCst);
         status
             .quiet

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::Kit;
@@ -118,16 +118,34 @@ pub struct Status {
 /// How others reach a loop.
 pub struct Peer<K: Kit> {
     pub mailbox: Mailbox<Mail<K>>,
-    pub waker: Waker,
+    /// None once its loop has ended.
+    waker: RwLock<Option<Waker>>,
     pub status: Status,
 }
 
 impl<K: Kit> Peer<K> {
+    /// What its loop waits with; None once that has ended.
+    pub fn waker(&self) -> Option<Waker> {
+        self.waker.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Wake the loop, if there still is one.
+    pub fn ring(&self) {
+        if let Some(waker) = &*self.waker.read().unwrap_or_else(PoisonError::into_inner) {
+            waker.ring();
+        }
+    }
+
+    /// The loop has ended: give its descriptor back, however long somebody keeps a handle.
+    pub fn hang_up(&self) {
+        self.waker.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// Hand in, and ring if the loop may be asleep.
     pub fn post(&self, mail: Vec<Mail<K>>) {
         self.status.posted.fetch_add(mail.len() as u64, Ordering::SeqCst);
         if self.mailbox.post(mail) {
-            self.waker.ring();
+            self.ring();
         }
     }
 }
@@ -186,7 +204,7 @@ impl<K: Kit> Shared<K> {
         let peer = || {
             Ok(Peer {
                 mailbox: Mailbox::default(),
-                waker: Waker::new()?,
+                waker: RwLock::new(Some(Waker::new()?)),
                 status: Status::default(),
             })
         };
@@ -220,7 +238,7 @@ impl<K: Kit> Shared<K> {
     }
 
     pub fn ring_all(&self) {
-        self.peers.iter().for_each(|peer| peer.waker.ring());
+        self.peers.iter().for_each(|peer| peer.ring());
     }
 
     /// A loop has opened its executors.

@@ -70,7 +70,7 @@ impl<K: Kit> Traffic<K> {
     }
 
     /// Members of a loop in the topology never wait for one another (they would wait for ever); who feeds it from
-    /// outside waits while all its inboxes together are above high water.
+    /// outside waits while all its queues together are above high water.
     fn ring_has_room(&self, ring: u32, from: u32) -> bool {
         if ring == from {
             return true;
@@ -78,7 +78,7 @@ impl<K: Kit> Traffic<K> {
         let mut total = 0;
         for number in &self.shared.rings[ring as usize] {
             total += match self.numbers.iter().position(|n| n == number) {
-                Some(here) => self.inboxes[here].len(),
+                Some(here) => self.inboxes[here].len() + self.outboxes[here].len(),
                 None => self.shared.gauges[*number].queued(),
             };
         }
@@ -201,7 +201,13 @@ impl<K: Kit> Traffic<K> {
             self.inboxes[executor].len(),
             &self.shared.gauges[self.numbers[executor]],
         );
-        gauge.set(queued);
+        // What a member of a ring cannot pass on counts as well: it takes input all the same.
+        let unsent = if self.in_ring(executor) {
+            self.outboxes[executor].len()
+        } else {
+            0
+        };
+        gauge.set(queued + unsent);
         if queued < self.high_water / 2 + 1 && gauge.take_awaited() {
             self.shared.ring_all();
         }

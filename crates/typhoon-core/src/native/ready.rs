@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::{Value, Values};
 use crate::ack::{Finished, Lineage};
@@ -29,8 +28,10 @@ pub enum Spec {
 
 /// A ready-made component on one executor.
 #[derive(Debug)]
-pub struct Native {
+pub struct Native<P> {
     spec: Spec,
+    /// What `Const` emits, made once.
+    constant: Option<P>,
     /// By task of the executor.
     state: Vec<State>,
 }
@@ -41,10 +42,14 @@ struct State {
     counts: HashMap<Box<str>, i64>,
 }
 
-impl Native {
+impl<P: Values + Clone> Native<P> {
     #[must_use]
     pub fn new(spec: Spec, tasks: usize) -> Self {
         Native {
+            constant: match &spec {
+                Spec::Const { value, .. } => Some(P::from_values(vec![value.clone()])),
+                _ => None,
+            },
             spec,
             state: vec![State::default(); tasks],
         }
@@ -56,14 +61,14 @@ impl Native {
         &self.state[slot].counts
     }
 
-    fn take<K: Kit>(&mut self, desk: &mut Desk<K>, envelope: Envelope<K::Payload>) -> Result<(), Refused>
+    fn take<K: Kit<Payload = P>>(&mut self, desk: &mut Desk<K>, envelope: Envelope<P>)
     where
-        K::Payload: Values,
+        P: crate::flow::Key,
     {
         let slot = desk.slot(envelope.way.destination());
         if envelope.way.stream() == STREAM_TICK {
             desk.ticked(slot);
-            return Ok(());
+            return;
         }
         let Envelope { payload, lineage, .. } = envelope;
         let mut made = 0;
@@ -81,7 +86,7 @@ impl Native {
                     emit(
                         desk,
                         slot,
-                        K::Payload::from_values(vec![Value::Text(word.into())]),
+                        P::from_values(vec![Value::Text(word.into())]),
                         &lineage,
                         &mut made,
                     )
@@ -103,7 +108,7 @@ impl Native {
                         return Ok(());
                     }
                     let values = vec![Value::Text(text.clone()), Value::Int(*count)];
-                    emit(desk, slot, K::Payload::from_values(values), &lineage, &mut made)
+                    emit(desk, slot, P::from_values(values), &lineage, &mut made)
                 })
             }
             Spec::Null | Spec::Const { .. } => Ok(()),
@@ -112,7 +117,6 @@ impl Native {
             Ok(()) => desk.ack(&lineage, made),
             Err(Refused) => desk.fail(&lineage),
         }
-        Ok(())
     }
 }
 
@@ -149,23 +153,15 @@ fn emit<K: Kit>(
 }
 
 /// Native components as a kit needs them; a kit with other components wraps these calls.
-impl Native {
+impl<P: Values + Clone + crate::flow::Key> Native<P> {
     /// As [`Component::next_tuple`]. `name` makes the token of the n-th tuple.
-    pub fn next_tuple<K: Kit>(
+    pub fn next_tuple<K: Kit<Payload = P>>(
         &mut self,
         desk: &mut Desk<K>,
         slot: usize,
         name: impl FnOnce(u64) -> K::Token,
-    ) -> Next
-    where
-        K::Payload: Values,
-    {
-        let Spec::Const {
-            value,
-            limit,
-            reliable,
-        } = &self.spec
-        else {
+    ) -> Next {
+        let (Spec::Const { limit, reliable, .. }, Some(constant)) = (&self.spec, &self.constant) else {
             return Next::Done;
         };
         let state = &mut self.state[slot];
@@ -173,50 +169,31 @@ impl Native {
             return Next::Done;
         }
         state.made += 1;
-        let payload = K::Payload::from_values(vec![value.clone()]);
+        let payload = constant.clone();
         if !reliable {
             let _ = emit(desk, slot, payload, &Lineage::NONE, &mut 0);
         } else if let Some(root) = desk.open_tree(slot, name(state.made)) {
             let mut made = 0;
-            if desk.outlet(slot, 0).routes.is_empty() {
-                desk.emit_to_nobody(slot, 0);
-            } else {
-                let _ = desk.emit(
-                    slot,
-                    0,
-                    payload,
-                    One {
-                        root,
-                        made: &mut made,
-                    },
-                );
+            match emit(desk, slot, payload, &Lineage::one(root, 0), &mut made) {
+                Ok(()) => desk.seal(root, made),
+                Err(Refused) => desk.fail_root(root),
             }
-            desk.seal(root, made);
         }
         Next::More
     }
 
     /// As [`Component::process`].
-    pub fn process<K: Kit>(&mut self, desk: &mut Desk<K>)
-    where
-        K::Payload: Values,
-    {
+    pub fn process<K: Kit<Payload = P>>(&mut self, desk: &mut Desk<K>) {
         while let Some(envelope) = desk.take() {
-            let _ = self.take(desk, envelope);
+            self.take(desk, envelope);
         }
-    }
-
-    /// As [`Component::tick`]: nothing ready-made asks for ticks.
-    #[must_use]
-    pub fn tick_interval(&self) -> Option<Duration> {
-        None
     }
 }
 
-impl<K> Component<K> for Native
+impl<K, P> Component<K> for Native<P>
 where
-    K: Kit<Component = Self, Token = u64>,
-    K::Payload: Values + Key,
+    K: Kit<Component = Self, Token = u64, Payload = P>,
+    P: Values + Key + Clone,
 {
     fn open(&mut self, _: &mut Desk<K>) -> Result<(), Stop> {
         Ok(())

@@ -55,7 +55,13 @@ pub struct Spout {
 impl Spout {
     pub fn new(truth: Rc<RefCell<Truth>>, seed: u64, tasks: Vec<u32>, trees: u64) -> Self {
         let left = vec![trees; tasks.len()];
-        Spout { truth, dice: Edges::new(seed), tasks, left, stamps: HashMap::new() }
+        Spout {
+            truth,
+            dice: Edges::new(seed),
+            tasks,
+            left,
+            stamps: HashMap::new(),
+        }
     }
 
     pub fn next_tuple(&mut self, desk: &mut Desk<SimKit>, slot: usize) -> Next {
@@ -75,11 +81,23 @@ impl Spout {
         self.truth.borrow_mut().began(root, token);
         let mut made = 0;
         let row = stamped(&mut self.stamps, slot, 0);
-        let copies = emit(desk, slot, row, One { root, made: &mut made });
+        let copies = emit(
+            desk,
+            slot,
+            row,
+            One {
+                root,
+                made: &mut made,
+            },
+        );
         self.truth.borrow_mut().sent(&HashSet::from([root]), copies);
         desk.seal(root, made);
         self.truth.borrow_mut().fullest_outbox.max_with(desk.held_back());
-        if self.left[slot] == 0 { Next::Done } else { Next::More }
+        if self.left[slot] == 0 {
+            Next::Done
+        } else {
+            Next::More
+        }
     }
 
     pub fn settled(&mut self, finished: &Finished<u64>) {
@@ -116,7 +134,14 @@ pub struct Bolt {
 
 impl Bolt {
     pub fn new(truth: Rc<RefCell<Truth>>, seed: u64, temper: Temper) -> Self {
-        Bolt { truth, dice: Edges::new(seed), temper, held: vec![], past: vec![], stamps: HashMap::new() }
+        Bolt {
+            truth,
+            dice: Edges::new(seed),
+            temper,
+            held: vec![],
+            past: vec![],
+            stamps: HashMap::new(),
+        }
     }
 
     fn luck(&mut self, in_a_thousand: usize) -> bool {
@@ -125,7 +150,7 @@ impl Bolt {
 
     pub fn process(&mut self, desk: &mut Desk<SimKit>) {
         self.truth.borrow_mut().fullest_inbox.max_with(desk.waiting());
-        while let Some(envelope) = desk.next() {
+        while let Some(envelope) = desk.take() {
             self.take(desk, envelope);
             self.truth.borrow_mut().fullest_outbox.max_with(desk.held_back());
         }
@@ -135,13 +160,19 @@ impl Bolt {
     }
 
     fn take(&mut self, desk: &mut Desk<SimKit>, envelope: Envelope<Row>) {
-        let Envelope { payload, lineage, way } = envelope;
+        let Envelope {
+            payload,
+            lineage,
+            way,
+        } = envelope;
         let slot = desk.slot(way.destination());
         if way.stream() == STREAM_TICK {
             desk.ticked(slot);
             return self.let_go(desk);
         }
-        self.truth.borrow_mut().arrived(way.source(), way.destination(), payload.int(0));
+        self.truth
+            .borrow_mut()
+            .arrived(way.source(), way.destination(), payload.int(0));
         if self.luck(self.temper.reset) {
             desk.reset_timeout(&lineage);
             self.past.iter().for_each(|past| desk.reset_timeout(past));
@@ -153,7 +184,12 @@ impl Bolt {
         if self.luck(self.temper.drop) {
             return self.truth.borrow_mut().spoiled(roots(&lineage));
         }
-        self.held.push(Held { slot, depth: payload.int(1), lineage, made: 0 });
+        self.held.push(Held {
+            slot,
+            depth: payload.int(1),
+            lineage,
+            made: 0,
+        });
         if self.luck(self.temper.relay) {
             self.relay(desk);
         } else if self.luck(self.temper.join) {
@@ -176,7 +212,15 @@ impl Bolt {
         for _ in 0..self.children(desk, &held) {
             let row = stamped(&mut self.stamps, held.slot, held.depth + 1);
             let copies = match held.lineage.single() {
-                Some((root, _)) => emit(desk, held.slot, row, One { root, made: &mut held.made }),
+                Some((root, _)) => emit(
+                    desk,
+                    held.slot,
+                    row,
+                    One {
+                        root,
+                        made: &mut held.made,
+                    },
+                ),
                 None => {
                     let mut anchors = [(held.lineage.clone(), 0)];
                     let copies = emit(desk, held.slot, row, Anchors(&mut anchors));
@@ -184,7 +228,9 @@ impl Bolt {
                     copies
                 }
             };
-            self.truth.borrow_mut().sent(&roots(&held.lineage).into_iter().collect(), copies);
+            self.truth
+                .borrow_mut()
+                .sent(&roots(&held.lineage).into_iter().collect(), copies);
         }
         self.ack(desk, held);
     }
@@ -199,7 +245,11 @@ impl Bolt {
 
     fn children(&mut self, desk: &Desk<SimKit>, held: &Held) -> usize {
         let leaf = held.depth >= self.temper.depth || desk.outlet(held.slot, 0).routes.is_empty();
-        if leaf { 0 } else { self.dice.below(self.temper.children + 1) }
+        if leaf {
+            0
+        } else {
+            self.dice.below(self.temper.children + 1)
+        }
     }
 
     /// One child of several tuples, which stay open a while longer.
@@ -210,9 +260,17 @@ impl Bolt {
             return;
         }
         let from = self.held.len().saturating_sub(3);
-        let mut anchors: Vec<_> = self.held[from..].iter().map(|held| (held.lineage.clone(), 0)).collect();
+        let mut anchors: Vec<_> = self.held[from..]
+            .iter()
+            .map(|held| (held.lineage.clone(), 0))
+            .collect();
         let all: HashSet<Root> = anchors.iter().flat_map(|(lineage, _)| roots(lineage)).collect();
-        let copies = emit(desk, slot, stamped(&mut self.stamps, slot, depth), Anchors(&mut anchors));
+        let copies = emit(
+            desk,
+            slot,
+            stamped(&mut self.stamps, slot, depth),
+            Anchors(&mut anchors),
+        );
         self.truth.borrow_mut().sent(&all, copies);
         for (held, (_, made)) in self.held[from..].iter_mut().zip(anchors) {
             held.made ^= made;
@@ -230,7 +288,15 @@ impl Bolt {
         self.truth.borrow_mut().began_relay(root, &inputs);
         let mut made = 0;
         for _ in 0..if leaf { 0 } else { self.dice.below(3) } {
-            let copies = emit(desk, slot, stamped(&mut self.stamps, slot, depth), One { root, made: &mut made });
+            let copies = emit(
+                desk,
+                slot,
+                stamped(&mut self.stamps, slot, depth),
+                One {
+                    root,
+                    made: &mut made,
+                },
+            );
             self.truth.borrow_mut().sent(&HashSet::from([root]), copies);
         }
         inputs.iter().for_each(|_| desk.count_ack());

@@ -74,7 +74,9 @@ impl Key for Row {
                 Value::Text(text) => text.as_bytes(),
                 _ => return Err(()),
             };
-            Ok(bytes.iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)))
+            Ok(bytes.iter().fold(sum, |sum, byte| {
+                (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+            }))
         })
     }
 }
@@ -101,13 +103,13 @@ pub type Play = Box<dyn FnMut(&mut Desk<SimKit>, Call) -> Next>;
 
 /// A call of the engine.
 pub enum Call {
-    Next(usize),
+    Next,
     Process,
-    Settled(usize, Finished<u64>),
+    Settled(Finished<u64>),
 }
 
 pub enum Sim {
-    Native(Native, usize, Rc<RefCell<Told>>),
+    Native(Native<Row>, usize, Rc<RefCell<Told>>),
     Spout(chaos::Spout),
     Bolt(chaos::Bolt),
     Play(Play),
@@ -122,7 +124,7 @@ impl Component<SimKit> for Sim {
         Ok(match self {
             Sim::Native(native, ..) => native.next_tuple(desk, slot, |number| number),
             Sim::Spout(spout) => spout.next_tuple(desk, slot),
-            Sim::Play(play) => play(desk, Call::Next(slot)),
+            Sim::Play(play) => play(desk, Call::Next),
             Sim::Bolt(_) => unreachable!("a bolt is not asked for tuples"),
         })
     }
@@ -137,11 +139,11 @@ impl Component<SimKit> for Sim {
         Ok(())
     }
 
-    fn settled(&mut self, desk: &mut Desk<SimKit>, slot: usize, finished: Finished<u64>) -> Result<(), Stop> {
+    fn settled(&mut self, desk: &mut Desk<SimKit>, _: usize, finished: Finished<u64>) -> Result<(), Stop> {
         match self {
             Sim::Native(_, _, told) => told.borrow_mut().finished.push(finished),
             Sim::Spout(spout) => spout.settled(&finished),
-            Sim::Play(play) => drop(play(desk, Call::Settled(slot, finished))),
+            Sim::Play(play) => drop(play(desk, Call::Settled(finished))),
             Sim::Bolt(_) => unreachable!("a bolt has no trees"),
         }
         Ok(())

@@ -29,13 +29,20 @@ pub fn roots(lineage: &Lineage) -> Vec<Root> {
 impl Truth {
     pub fn began(&mut self, root: Root, token: u64) {
         assert!(self.tokens.insert(token, root).is_none());
-        assert!(self.open.insert(root, 0).is_none(), "{root:?} was handed out twice");
+        assert!(
+            self.open.insert(root, 0).is_none(),
+            "{root:?} was handed out twice"
+        );
     }
 
     pub fn began_relay(&mut self, root: Root, inputs: &[(Lineage, u64)]) {
         // One more, until all children were sent.
-        assert!(self.open.insert(root, 1).is_none(), "{root:?} was handed out twice");
-        self.relays.insert(root, inputs.iter().map(|(lineage, _)| roots(lineage)).collect());
+        assert!(
+            self.open.insert(root, 1).is_none(),
+            "{root:?} was handed out twice"
+        );
+        self.relays
+            .insert(root, inputs.iter().map(|(lineage, _)| roots(lineage)).collect());
     }
 
     pub fn sent(&mut self, roots: &HashSet<Root>, copies: usize) {
@@ -75,13 +82,19 @@ impl Truth {
         let root = self.tokens[&token];
         if outcome == Outcome::Acked {
             assert_eq!(self.open[&root], 0, "{token:x} was acked with open tuples");
-            assert!(!self.spoiled.contains(&root), "{token:x} was acked though a tuple of it was not");
+            assert!(
+                !self.spoiled.contains(&root),
+                "{token:x} was acked though a tuple of it was not"
+            );
         }
     }
 
     pub fn arrived(&mut self, source: u32, destination: u32, stamp: i64) {
         if let Some(before) = self.stamps.insert((source, destination), stamp) {
-            assert!(before < stamp, "{source} -> {destination}: {stamp} came after {before}");
+            assert!(
+                before < stamp,
+                "{source} -> {destination}: {stamp} came after {before}"
+            );
         }
     }
 
@@ -93,7 +106,11 @@ impl Truth {
     pub fn check_exact(&self) {
         assert_eq!(self.ended.len(), self.tokens.len());
         for (token, root) in &self.tokens {
-            let expected = if self.spoiled.contains(root) { Outcome::Failed } else { Outcome::Acked };
+            let expected = if self.spoiled.contains(root) {
+                Outcome::Failed
+            } else {
+                Outcome::Acked
+            };
             assert_eq!(self.ended[token], expected, "{token:x}");
         }
     }

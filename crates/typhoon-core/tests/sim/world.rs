@@ -26,11 +26,22 @@ pub struct Part {
 impl Part {
     pub fn spout(lines: &[u16], to: Vec<(usize, Pick)>, make: impl Fn(Vec<u32>) -> Sim + 'static) -> Self {
         let make = Box::new(make);
-        Part { kind: Kind::Spout, lines: lines.to_vec(), tasks: 1, to, make, max_pending: None, tick: None }
+        Part {
+            kind: Kind::Spout,
+            lines: lines.to_vec(),
+            tasks: 1,
+            to,
+            make,
+            max_pending: None,
+            tick: None,
+        }
     }
 
     pub fn bolt(lines: &[u16], to: Vec<(usize, Pick)>, make: impl Fn(Vec<u32>) -> Sim + 'static) -> Self {
-        Part { kind: Kind::Bolt, ..Self::spout(lines, to, make) }
+        Part {
+            kind: Kind::Bolt,
+            ..Self::spout(lines, to, make)
+        }
     }
 
     pub fn tasks(self, tasks: usize) -> Self {
@@ -38,11 +49,17 @@ impl Part {
     }
 
     pub fn max_pending(self, max: usize) -> Self {
-        Part { max_pending: Some(max), ..self }
+        Part {
+            max_pending: Some(max),
+            ..self
+        }
     }
 
     pub fn tick(self, interval: Duration) -> Self {
-        Part { tick: Some(interval), ..self }
+        Part {
+            tick: Some(interval),
+            ..self
+        }
     }
 }
 
@@ -58,7 +75,13 @@ pub struct Rules {
 
 impl Rules {
     pub fn of(seed: u64) -> Self {
-        Rules { seed, high_water: 16, hard_limit: 1_000_000, message_timeout: None, ring: vec![] }
+        Rules {
+            seed,
+            high_water: 16,
+            hard_limit: 1_000_000,
+            message_timeout: None,
+            ring: vec![],
+        }
     }
 }
 
@@ -86,14 +109,22 @@ impl Drop for World {
 
 impl World {
     pub fn new(rules: &Rules, parts: Vec<Part>) -> Self {
-        let lines = parts.iter().flat_map(|part| &part.lines).max().map_or(1, |line| usize::from(*line) + 1);
+        let lines = parts
+            .iter()
+            .flat_map(|part| &part.lines)
+            .max()
+            .map_or(1, |line| usize::from(*line) + 1);
         let mut places = vec![Place::default()];
         let mut executors: Vec<Vec<(u16, usize, usize)>> = vec![vec![]; parts.len()];
         let mut tasks: Vec<Vec<Vec<u32>>> = vec![vec![]; parts.len()];
         let (mut locals, mut number) = (vec![0; lines], 0);
         // A loop's spouts come first.
-        let order = |kind| (0..parts.len()).filter(move |index| parts_kind(&parts[*index], kind));
-        let order: Vec<usize> = order(Kind::Spout).chain(order(Kind::Bolt)).collect();
+        let of = |kind| {
+            (0..parts.len())
+                .filter(|index| parts[*index].kind == kind)
+                .collect::<Vec<_>>()
+        };
+        let order = [of(Kind::Spout), of(Kind::Bolt)].concat();
         for index in &order {
             for line in &parts[*index].lines {
                 let local = &mut locals[usize::from(*line)];
@@ -101,7 +132,12 @@ impl World {
                 for slot in 0..parts[*index].tasks {
                     own.push(places.len() as u32);
                     let (local, number) = (*local as u32, number as u32);
-                    places.push(Place { line: *line, slot: slot as u16, local, number });
+                    places.push(Place {
+                        line: *line,
+                        slot: slot as u16,
+                        local,
+                        number,
+                    });
                 }
                 tasks[*index].push(own);
                 executors[*index].push((*line, *local, number));
@@ -111,7 +147,12 @@ impl World {
         }
         let rings = match rules.ring.as_slice() {
             [] => vec![vec![]],
-            ring => vec![vec![], ring.iter().flat_map(|part| executors[*part].iter().map(|e| e.2)).collect()],
+            ring => vec![
+                vec![],
+                ring.iter()
+                    .flat_map(|part| executors[*part].iter().map(|e| e.2))
+                    .collect(),
+            ],
         };
         let shared = Arc::new(Shared::new(places.into(), lines, number, rings).unwrap());
         let mut plans: Vec<(Vec<ExecutorPlan>, Vec<Sim>)> = (0..lines).map(|_| (vec![], vec![])).collect();
@@ -225,6 +266,7 @@ impl World {
             }
             match next {
                 Some(time) => self.clock.pass(time.saturating_sub(self.clock.peek())),
+                None if self.shared.peers.iter().any(|peer| peer.mailbox.is_filled()) => {}
                 None => panic!("nothing left to do, and not over"),
             }
         }
@@ -249,10 +291,9 @@ impl World {
 
     /// The sum of one figure over the executors of a part.
     pub fn sum(&self, part: usize, figure: impl Fn(&typhoon_core::engine::Figures) -> u64) -> u64 {
-        self.executors[part].iter().map(|(.., number)| figure(&self.shared.figures[*number])).sum()
+        self.executors[part]
+            .iter()
+            .map(|(.., number)| figure(&self.shared.figures[*number]))
+            .sum()
     }
-}
-
-fn parts_kind(part: &Part, kind: Kind) -> bool {
-    part.kind == kind
 }

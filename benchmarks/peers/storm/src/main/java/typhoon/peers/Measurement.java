@@ -47,13 +47,14 @@ final class Measurement {
                 Probe.total("emitted"),
                 Probe.total("acked"),
                 Probe.total("failed"),
+                Text.wordsIn(Text.lines().length),
                 Probe.harvest(),
                 residentMegabytes(),
                 firstTupleAt,
                 Settings.of(options));
     }
 
-    /** Whether nothing is under way any more. A spout may be inside its last emit: its count moves first. */
+    /** Whether nothing is under way any more. A spout counts an emit before it makes it, so none is overlooked. */
     private static boolean settled(Options options, Workload workload) {
         long emitted = Probe.total("emitted");
         boolean answered = !options.acked() || Probe.total("acked") + Probe.total("failed") == emitted;

@@ -32,6 +32,9 @@ final class Text {
 
     /** How many words the first {@code emitted} lines have, where the text is read again and again. */
     static long wordsIn(long emitted) {
+        if (lines.length == 0) {
+            return 0;
+        }
         long whole = emitted / lines.length;
         int rest = (int) (emitted % lines.length);
         long sum = 0;
