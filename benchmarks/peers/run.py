@@ -136,13 +136,16 @@ def parse_arguments() -> argparse.Namespace:
     add("--typhoon", metavar="CMD", type=shlex.split, default=default_typhoon(), help="ours")
     add("--cache", type=Path, default=HERE.parents[1] / ".bench", help="where peers are installed")
     add("--json", type=Path, metavar="OUT", help="a file for all that was measured")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not arguments.input.is_file():
+        parser.error(f"there is no text at {arguments.input}")
+    return arguments
 
 
 def main() -> int:
     arguments = parse_arguments()
     plan = Plan(
-        text=arguments.input.resolve(strict=True),
+        text=arguments.input.resolve(),
         seconds=arguments.seconds,
         warm_up=arguments.warm_up,
         latency_seconds=arguments.latency_seconds,

@@ -28,7 +28,9 @@ class Result:
         return [sample.rate / other for sample, other in pairs if sample and other]
 
     def multiples(self, ours: "Result | None") -> list[float]:
-        """Typhoon's rate to its own, round by round."""
+        """Typhoon's rate to its own, round by round; none for Typhoon itself."""
+        if ours is self:
+            return []
         pairs = zip(ours.samples if ours else [], self.samples, strict=False)
         return [our.rate / own.rate for our, own in pairs if our and own]
 

@@ -26,7 +26,9 @@ def run(builder, config=None):
 
 def test_each_tuple_is_acked_once(journal, chain, par, threaded):
     forward = journal.bolt(lambda self, tup: self.emit(list(tup.values)), threaded=threaded)
-    stats = run(chain(journal.source(range(2000)), forward, journal.bolt(threaded=threaded), par=par))
+    stats = run(
+        chain(journal.source(range(2000)), forward, journal.bolt(threaded=threaded), par=par)
+    )
     assert Counter(journal.acked) == Counter(range(2000))
     assert sorted(journal.seen) == list(range(2000))
     assert journal.failed == []
@@ -59,26 +61,40 @@ def test_tuple_and_id_both_settle(journal, chain, par, threaded):
     assert Counter(journal.acked) == Counter(range(50))
 
 
-def test_only_the_receiver_can_ack(journal, threaded, wait_until):
-    """Two bolts take the same stream; one acks what the other got, which does not help."""
-    clock = FakeClock()
+@pytest.mark.parametrize("method", ["ack", "fail", "emit"])
+def test_only_the_receiver_can_settle_a_tuple_or_anchor_to_it(
+    journal, threaded, wait_until, method
+):
+    """Two bolts take the same stream; what one does to the other's tuples is refused."""
     held = []
-    keep = journal.bolt(lambda self, tup: held.append(tup), auto_ack=False, threaded=threaded)
+    strangers = []
 
     def steal(self, tup):
-        while held:
-            self.ack(held.pop())
+        for stranger in held[len(strangers) :]:
+            strangers.append(stranger)
+            try:
+                if method == "emit":
+                    self.emit([1], anchors=[stranger])
+                else:
+                    getattr(self, method)(stranger)
+            except ValueError as error:
+                journal.errors.append(error)
 
+    clock = FakeClock()
+    keep = journal.bolt(lambda self, tup: held.append(tup), auto_ack=False, threaded=threaded)
+    thief = journal.bolt(steal, process_tick=steal, tick_freq_secs=1.0)
     builder = TopologyBuilder()
     builder.set_spout("source", journal.source(range(10)))
     builder.set_bolt("keep", keep).shuffle_grouping("source")
-    builder.set_bolt("thief", journal.bolt(steal, tick_freq_secs=1.0, process_tick=steal)).shuffle_grouping("source")
+    builder.set_bolt("thief", thief).shuffle_grouping("source")
     with LocalCluster(clock=clock) as cluster:
         topology = cluster.submit("test", builder)
-        wait_until(lambda: topology.stats().executed == {"keep": 10, "thief": 10})
+        wait_until(lambda: topology.stats().executed["keep"] == 10)
         clock.advance(5)
-        assert held == []
-        assert journal.acked == []
+        assert len(strangers) == len(journal.errors) == 10
+        assert all("'thief'" in str(error) for error in journal.errors)
+        assert (journal.acked, journal.failed) == ([], [])
+        assert stats_of(topology, "source").pending == 10
         clock.advance(60)
         assert Counter(journal.failed) == Counter(range(10))
         topology.wait_until_drained(timeout=10)
@@ -106,7 +122,10 @@ def test_ack_after_the_cluster_closed_does_no_harm(journal, chain, threaded, wai
         kept.append((self, tup))
 
     with LocalCluster() as cluster:
-        cluster.submit("test", chain(journal.source([1]), journal.bolt(process, auto_ack=False, threaded=threaded)))
+        cluster.submit(
+            "test",
+            chain(journal.source([1]), journal.bolt(process, auto_ack=False, threaded=threaded)),
+        )
         wait_until(lambda: kept)
     outcome = []
 
@@ -131,7 +150,9 @@ def test_times_out_between_once_and_twice_the_time(journal, chain, par, timeout)
     forget = journal.bolt(lambda self, tup: journal.seen.append(tup[0]), auto_ack=False)
     with LocalCluster(clock=clock) as cluster:
         topology = cluster.submit(
-            "test", chain(journal.source(range(10)), forget, par=par), {"topology.message.timeout.secs": timeout}
+            "test",
+            chain(journal.source(range(10)), forget, par=par),
+            {"topology.message.timeout.secs": timeout},
         )
         clock.advance(0.25)
         while len(journal.seen) < 10:
@@ -164,9 +185,13 @@ def test_late_ack_of_what_timed_out_is_ignored(journal, chain):
 def test_reset_timeout_gives_a_whole_timeout_again(journal, chain, threaded):
     clock = FakeClock()
     kept = []
-    bolt = journal.bolt(lambda self, tup: kept.append((self, tup)), auto_ack=False, threaded=threaded)
+    bolt = journal.bolt(
+        lambda self, tup: kept.append((self, tup)), auto_ack=False, threaded=threaded
+    )
     with LocalCluster(clock=clock) as cluster:
-        topology = cluster.submit("test", chain(journal.source(range(2)), bolt), {"topology.message.timeout.secs": 10})
+        topology = cluster.submit(
+            "test", chain(journal.source(range(2)), bolt), {"topology.message.timeout.secs": 10}
+        )
         clock.advance(1)
         (owner, kept_alive), _ = sorted(kept, key=lambda pair: pair[1][0])
         for _ in range(10):
@@ -185,7 +210,9 @@ def test_no_timeouts_where_they_are_off(journal, chain):
     bolt = journal.bolt(lambda self, tup: kept.append((self, tup)), auto_ack=False)
     with LocalCluster(clock=clock) as cluster:
         topology = cluster.submit(
-            "test", chain(journal.source(range(3)), bolt), {"topology.enable.message.timeouts": False}
+            "test",
+            chain(journal.source(range(3)), bolt),
+            {"topology.enable.message.timeouts": False},
         )
         clock.advance(1000)
         assert journal.failed == []
@@ -214,7 +241,9 @@ def test_max_replays_ends_in_the_dead_letters(journal, par):
     letters = []
     builder = TopologyBuilder()
     builder.set_spout("source", Again)
-    builder.set_bolt("bad", journal.bolt(lambda self, tup: self.fail(tup)), par).shuffle_grouping("source")
+    builder.set_bolt("bad", journal.bolt(lambda self, tup: self.fail(tup)), par).shuffle_grouping(
+        "source"
+    )
     builder.set_bolt("grave", journal.bolt(lambda self, tup: letters.append(tup))).shuffle_grouping(
         "source", "__dead_letter"
     )
@@ -225,9 +254,7 @@ def test_max_replays_ends_in_the_dead_letters(journal, par):
     assert set(Counter(journal.failed).values()) <= {2, 3}
 
 
-@pytest.mark.parametrize(
-    "tup_id", [0, "", False, (), frozenset({1}), 2**80, 0.5, b""], ids=lambda value: repr(value)
-)
+@pytest.mark.parametrize("tup_id", [0, "", False, (), frozenset({1}), 2**80, 0.5, b""], ids=repr)
 def test_any_hashable_but_none_is_a_tup_id(journal, chain, tup_id):
     class Odd(journal.source([1])):
         def next_tuple(self):
@@ -286,7 +313,9 @@ def test_child_of_two_trees_settles_both(journal, par, threaded, end, wait_until
 
     builder = TopologyBuilder()
     builder.set_spout("source", journal.source(range(40)))
-    builder.set_bolt("join", journal.bolt(join, auto_ack=False, threaded=threaded)).global_grouping("source")
+    builder.set_bolt("join", journal.bolt(join, auto_ack=False, threaded=threaded)).global_grouping(
+        "source"
+    )
     keep = journal.bolt(
         lambda self, tup: children.append((self, tup)), auto_ack=False, threaded=threaded
     )
@@ -464,9 +493,9 @@ def test_bolt_feeds_itself(journal, threaded):
 
     builder = TopologyBuilder()
     builder.set_spout("source", journal.source(range(0, 100_000, 100)))
-    builder.set_bolt("self", journal.bolt(process, threaded=threaded)).shuffle_grouping("source").shuffle_grouping(
-        "self"
-    )
+    builder.set_bolt("self", journal.bolt(process, threaded=threaded)).shuffle_grouping(
+        "source"
+    ).shuffle_grouping("self")
     run(builder, {"topology.executor.receive.buffer.size": 16})
     assert len(journal.seen) == 1000
     assert Counter(journal.acked) == Counter(range(0, 100_000, 100))
@@ -481,9 +510,9 @@ def test_bolt_feeds_what_is_before_it(journal, par, threaded):
     back = journal.bolt(lambda self, tup: self.emit(list(tup.values)), threaded=threaded)
     builder = TopologyBuilder()
     builder.set_spout("source", journal.source([0, -1, -2]))
-    builder.set_bolt("up", journal.bolt(multiply, threaded=threaded), par).shuffle_grouping("source").shuffle_grouping(
-        "down"
-    )
+    builder.set_bolt("up", journal.bolt(multiply, threaded=threaded), par).shuffle_grouping(
+        "source"
+    ).shuffle_grouping("down")
     builder.set_bolt("down", back, par).shuffle_grouping("up")
     stats = run(builder, {"topology.executor.receive.buffer.size": 16})
     assert Counter(journal.acked) == Counter([0, -1, -2])
@@ -523,7 +552,10 @@ def test_chaos_leaves_no_tree_without_an_answer(seed, par, threaded):
     answers = Counter()
     clock = FakeClock()
     rng = random.Random(seed)
-    fates = [rng.choices(["ack", "fail", "later", "drop", "hold", "raise"], [60, 8, 12, 4, 12, 4])[0] for _ in range(trees)]
+    fates = [
+        rng.choices(["ack", "fail", "later", "drop", "hold", "raise"], [60, 8, 12, 4, 12, 4])[0]
+        for _ in range(trees)
+    ]
 
     class Source(Spout):
         outputs = ("n",)
@@ -577,7 +609,9 @@ def test_chaos_leaves_no_tree_without_an_answer(seed, par, threaded):
         builder.set_bolt("fan", Fan, par).shuffle_grouping("source")
         builder.set_bolt("fate", Fate, par).shuffle_grouping("fan")
         with LocalCluster(clock=clock) as cluster:
-            topology = cluster.submit("test", builder, {"topology.executor.receive.buffer.size": 64})
+            topology = cluster.submit(
+                "test", builder, {"topology.executor.receive.buffer.size": 64}
+            )
             deadline = time.monotonic() + 30
             while sum(answers.values()) < trees and time.monotonic() < deadline:
                 clock.advance(20)

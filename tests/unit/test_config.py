@@ -189,11 +189,12 @@ def test_a_key_without_effect_says_so_once_it_is_changed() -> None:
 
 
 def test_a_component_overrides_the_keys_that_storm_lets_it() -> None:
-    topology = topology_conf({"topology.debug": False, "shared": 1}).values
-    conf, warnings = component_conf(topology, {"topology.debug": True, "shared": 2})
-    assert (conf["topology.debug"], conf["shared"]) == (True, 2)
+    key = "topology.max.spout.pending"
+    topology = topology_conf({key: 5, "shared": 1}).values
+    conf, warnings = component_conf(topology, {key: 7, "shared": 2})
+    assert (conf[key], conf["shared"]) == (7, 2)
     assert warnings == ()
-    assert topology["topology.debug"] is False
+    assert topology[key] == 5
 
 
 def test_any_other_key_of_ours_has_no_effect_on_a_component_and_it_says_so() -> None:

@@ -211,13 +211,10 @@ class LiveView:
         from rich.text import Text
 
         notes = [Text(f"! {notice}", style="yellow") for notice in notices[-NOTICES:]]
-        return Group(self._table(stats), *notes)
+        return Group(Text(self._head(stats)), self._table(), *notes)
 
-    def _table(self, stats: Stats) -> Table:
-        from rich.table import Table
-        from rich.text import Text
-
-        head = [
+    def _head(self, stats: Stats) -> str:
+        parts = [
             f"{stats.topology} {stats.status.lower()}",
             f"{stats.seconds:.0f} s",
             f"acked {stats.acked:,} ({self._progress.acked_rate:,.0f}/s)",
@@ -225,8 +222,14 @@ class LiveView:
             f"timed out {stats.timed_out:,}",
             *latency_words(stats),
         ]
-        table = Table(title=Text("  ".join(head)), title_justify="left", box=None, pad_edge=False)
-        table.add_column("component")
+        return "  ".join(parts)
+
+    def _table(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False)
+        table.add_column("component", no_wrap=True)
         for heading in (
             "emitted",
             "/s",

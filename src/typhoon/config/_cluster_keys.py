@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typhoon.config._key import CLUSTER, FIXED, JVM, Key
+from typhoon.config._key import CLUSTER, FIXED, JVM, UNREAD, Key
 from typhoon.config._kinds import (
     Kind,
     anything,
@@ -72,6 +72,7 @@ WORKER = (
         "a link between two workers that cannot resume for so long fails what it carried",
         unit="secs",
         field="link_timeout_s",
+        effect=UNREAD,
     ),
     _key("worker.orphan.timeout.secs", 600, _SECS, "a worker nobody adopts ends itself", "secs"),
     _key(

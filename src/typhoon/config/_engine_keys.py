@@ -5,7 +5,7 @@ Defaults are Storm's unless the line says why not.
 
 from __future__ import annotations
 
-from typhoon.config._key import Key
+from typhoon.config._key import UNREAD, Key
 from typhoon.config._kinds import (
     boolean,
     choice,
@@ -99,6 +99,7 @@ ACKING = (
         whole(1),
         "a tuple that was held by this many workers that died is given up",
         field="max_worker_deaths",
+        effect=UNREAD,
     ),
 )
 
@@ -119,6 +120,7 @@ QUEUES = (
         "high water of what waits for other workers",
         unit="tuples",
         field="transfer_buffer_size",
+        effect=UNREAD,
     ),
     Key(
         "topology.executor.outbox.hard.limit.bytes",
@@ -135,6 +137,7 @@ QUEUES = (
         "how soon an idle spout that cannot wake the loop is asked again",
         unit="us",
         field="spout_wait_park_us",
+        effect=UNREAD,
     ),
     Key(
         "topology.spout.wait.progressive.level3.sleep.millis",
@@ -143,6 +146,7 @@ QUEUES = (
         "how soon it is asked again after it has long been idle",
         unit="ms",
         field="spout_wait_sleep_ms",
+        effect=UNREAD,
     ),
 )
 
@@ -153,6 +157,7 @@ ROUTING = (
         boolean,
         "shuffle takes turns whether or not a task is behind",
         field="disable_loadaware",
+        effect=UNREAD,
     ),
 )
 
@@ -163,6 +168,7 @@ VALUES = (
         boolean,
         "values that the codec does not know cross to another worker pickled; false: an error",
         field="fall_back_on_pickle",
+        effect=UNREAD,
     ),
     Key(
         "topology.testing.always.try.serialize",
@@ -170,6 +176,7 @@ VALUES = (
         boolean,
         "encode values also where they do not leave the process",
         field="always_try_serialize",
+        effect=UNREAD,
     ),
     Key(
         "topology.debug.copy.values",
@@ -177,6 +184,7 @@ VALUES = (
         boolean,
         "copy values at emit and compare them at ack: finds who changes a value after its emit",
         field="debug_copy_values",
+        effect=UNREAD,
     ),
 )
 
@@ -188,6 +196,7 @@ WATCHING = (
         "log every tuple that is emitted",
         field="debug",
         per_component=True,
+        effect=UNREAD,
     ),
     Key(
         "topology.tick.tuple.freq.secs",
@@ -204,6 +213,7 @@ WATCHING = (
         fraction(),
         "share of the calls that are timed; counts and complete latency are exact all the same",
         field="stats_sample_rate",
+        effect=UNREAD,
     ),
     Key(
         "topology.error.throttle.interval.secs",

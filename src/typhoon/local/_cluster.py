@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -56,7 +55,7 @@ class LocalCluster:
         has started then. ``strict`` makes warnings about configuration errors.
         """
         alive = self._topologies.get(name)
-        if alive is not None and alive.status != "KILLED" and not alive.is_drained:
+        if alive is not None and not alive.is_over:
             raise AlreadyAliveError(
                 f"a topology named '{name}' is running", hint="choose another name"
             )
@@ -116,6 +115,8 @@ class LocalCluster:
 
 def _check_serializable(spec: TopologySpec) -> None:
     """Raise ``InvalidTopologyError`` that names each component which could not be shipped."""
+    import pickle
+
     mistakes = []
     for component in spec.components.values():
         try:

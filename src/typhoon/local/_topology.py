@@ -70,6 +70,11 @@ class LocalTopology:
         return self._drained
 
     @property
+    def is_over(self) -> bool:
+        """It runs no more: drained, killed, closed or failed. Its name is free again."""
+        return self._drained or self._worker.is_done or str(self._state.status) == "GONE"
+
+    @property
     def notices(self) -> list[str]:
         """What the watchdog has said of components that hold up others, newest last."""
         return list(self._worker.notices)

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.logging.log4j.Level;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.core.config.Configurator;
-import org.apache.storm.Config;
 import org.apache.storm.LocalCluster;
 
 /**
@@ -19,21 +18,30 @@ public final class Main {
     public static void main(String[] args) throws Exception {
         Options options = Options.parse(args);
         Workload workload = workload(options);
-        Config config = Settings.of(options);
-        int status = 0;
+        int status = 1;
         try (LocalCluster cluster = new LocalCluster();
-                LocalCluster.LocalTopology topology = cluster.submitTopology("peer", config, workload.topology())) {
+                LocalCluster.LocalTopology topology =
+                        cluster.submitTopology("peer", Settings.of(options), workload.topology())) {
+            status = report(options, workload);
+            // All is said: what a dying cluster has to add is of no interest.
+            Configurator.setAllLevels(LogManager.ROOT_LOGGER_NAME, Level.OFF);
+        } catch (Exception broken) {
+            broken.printStackTrace();
+        }
+        System.exit(status); // a LocalCluster leaves threads behind that are no daemons
+    }
+
+    private static int report(Options options, Workload workload) throws Exception {
+        try {
             ObjectMapper json = new ObjectMapper();
             for (Round round : Measurement.run(options, workload)) {
                 System.out.println(json.writeValueAsString(round));
             }
-            // All is measured and checked: what a dying cluster has to say is of no interest.
-            Configurator.setAllLevels(LogManager.ROOT_LOGGER_NAME, Level.OFF);
+            return 0;
         } catch (WrongResultException wrong) {
             System.err.println("wrong result: " + wrong.getMessage());
-            status = 1;
+            return 1;
         }
-        System.exit(status); // a LocalCluster leaves threads behind that are no daemons
     }
 
     private static Workload workload(Options options) throws Exception {

@@ -65,7 +65,9 @@ final class Measurement {
         long deadline = System.nanoTime() + (long) (PATIENCE_SECONDS * 1e9);
         while (!reached.getAsBoolean()) {
             if (System.nanoTime() > deadline) {
-                throw new WrongResultException("waited " + PATIENCE_SECONDS + " s in vain for " + what);
+                throw new WrongResultException(
+                        "waited " + PATIENCE_SECONDS + " s in vain for " + what + ": emitted " + Probe.total("emitted")
+                                + ", acked " + Probe.total("acked") + ", failed " + Probe.total("failed"));
             }
             TimeUnit.MILLISECONDS.sleep(1);
         }
