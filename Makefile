@@ -115,9 +115,11 @@ bench: $(STAMPS)/core $(TEXT)  ## our own figures, each as a ratio to a bare Pyt
 	$(BIN)/typhoon bench word-count --input $(TEXT) --emit-counts
 	$(BIN)/typhoon bench word-count --input $(TEXT) --executors 1/4/4
 	$(BIN)/typhoon bench word-count --input $(TEXT) --no-ack
-	$(BIN)/typhoon bench const
-	$(BIN)/typhoon bench latency --rate 500
-	$(BIN)/typhoon bench latency --rate 10000
+	$(BIN)/typhoon bench word-count --input $(TEXT) --batch
+	$(BIN)/typhoon bench word-count --input $(TEXT) --native
+	$(BIN)/typhoon bench const --hops 4
+	$(BIN)/typhoon bench latency --rate 500 --rounds 1 --seconds 60
+	$(BIN)/typhoon bench latency --rate 10000 --rounds 1 --seconds 60
 
 .PHONY: bench-quick
 bench-quick: $(STAMPS)/core $(TEXT)  ## the same in under a minute, for work on the hot path
@@ -126,7 +128,7 @@ bench-quick: $(STAMPS)/core $(TEXT)  ## the same in under a minute, for work on 
 
 .PHONY: bench-peers
 bench-peers: $(STAMPS)/core $(TEXT)  ## install and measure Storm and others beside us
-	$(BIN)/python benchmarks/peers/run.py --text $(TEXT)
+	$(BIN)/python benchmarks/peers/run.py --input $(TEXT)
 
 $(TEXT): | $(STAMPS)/base
 	@mkdir -p $(@D)

@@ -198,8 +198,8 @@ def test_word_count_counts_what_plain_python_counts(root: Path, tmp_path: Path) 
     assert result.returncode == 0, result.stderr
     counts = Counter((text + "or is it not\n").split())
     for word, count in counts.items():
-        assert f"{count:>9,}  {word}\n" in result.stdout
-    summary = json.loads(result.stdout.splitlines()[-1])
+        assert f"{count:>9,}  {word}\n" in result.stderr
+    summary = json.loads(result.stdout)
     assert summary["acked"] == summary["emitted"]["lines"] == 121
     assert summary["failed"] == summary["timed_out"] == summary["replayed"] == 0
     assert summary["executed"] == {"split": 121, "count": counts.total()}

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -82,7 +82,7 @@ def run(
         spec, conf = _topology(target, config, given, environment)
         if spec_workers(spec, conf) > 1:
             say("note: worker processes arrive later; all of it runs in this process")
-        running = _run(name or default_name(target), spec, conf, strict, plain, orders)
+        running = _run(name or default_name(target), spec, conf, strict, plain, as_json, orders)
     if as_json:
         sys.stdout.write(json.dumps(running.stats.to_dict()) + "\n")
     sys.stdout.flush()
@@ -185,6 +185,7 @@ def _run(
     conf: dict[str, Any],
     strict: bool,
     plain: bool,
+    as_json: bool,
     orders: Orders,
 ) -> Ended:
     from typhoon.cli._view import open_view, summary
@@ -192,7 +193,9 @@ def _run(
 
     if any(component.threaded for component in spec.components.values()):
         sys.setswitchinterval(SWITCH_S)
-    with LocalCluster() as cluster, open_view(plain) as view:
+    # With --json standard output is for the summary alone, so that it can be piped on.
+    words = redirect_stdout(sys.stderr) if as_json else nullcontext()
+    with words, LocalCluster() as cluster, open_view(plain) as view:
         orders.begin()  # before there is a thread that an exception here would leave running
         topology = cluster.submit(name, spec, conf, strict=strict)
         clean = _follow(topology, view, orders)
