@@ -124,9 +124,10 @@ def typhoon(plan: Plan, _cache: Cache) -> Iterator[System]:
 
 def typhoon_row(plan: Plan, table: str, benchmark: str, seconds: float, *more: str) -> System:
     settings = f"{more[-1]}/s, acked, 1 worker" if table == "latency" else "acked, 1 worker"
-    command = (*plan.typhoon, "bench", benchmark, "--seconds", str(seconds), *more, "--json")
-    # It alternates with the bare loop by itself, so it takes a multiple of the seconds it is given.
-    return System(table, "typhoon", "Typhoon", settings, command, 20 * seconds)
+    length = ("--seconds", str(seconds), "--rounds", "1")
+    command = (*plan.typhoon, "bench", benchmark, *length, *more, "--json")
+    # It measures a bare loop of its own beside, hence more seconds than it is given.
+    return System(table, "typhoon", "Typhoon", settings, command, 4 * seconds)
 
 
 def need_typhoon(plan: Plan, benchmark: str) -> None:

@@ -9,6 +9,7 @@ from systems import Sample, System
 
 Cells = Sequence[str]
 NONE = "-"
+NAMES = {"from_due": "due to last"}  # what Typhoon calls them: what the others do
 
 
 @dataclass
@@ -48,8 +49,15 @@ class Result:
         for sample in self.samples:
             found = sample.figures.get("latency_ms") if sample else None
             if found:
-                return found if isinstance(next(iter(found.values())), dict) else {"": found}
+                return named(found)
         return {}
+
+
+def named(found: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Percentiles by what they are of. Typhoon prints those from emit without a name."""
+    unnamed = {name: value for name, value in found.items() if not isinstance(value, dict)}
+    groups = {NAMES.get(name, name): value for name, value in found.items() if name not in unnamed}
+    return {"emit to last": unnamed, **groups} if unnamed else groups
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:

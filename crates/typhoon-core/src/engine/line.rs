@@ -9,6 +9,8 @@ use crate::flow::{Envelope, STREAM_TICK, TaskId, Way};
 /// Calls of `next_tuple` per round at most, and tuples after which a spout's turn ends.
 const CALLS: usize = 64;
 const TUPLES: u64 = 200;
+/// After so many nanoseconds a round ends though bolts have more to do: spouts, mail and time-outs want a look.
+const ROUND: u64 = 1_000_000;
 /// A loop that waits for room elsewhere looks again after this long even if nobody rings.
 const RECHECK: u64 = 10_000_000;
 
@@ -117,13 +119,29 @@ impl<K: Kit> Loop<K> {
             self.set_active(self.active)?;
             busy = true;
         }
-        let mut from = self.spouts;
-        while let Some(index) = self.desk.traffic.ready.next(from) {
-            busy |= self.bolt_turn(index)?;
-            from = index + 1;
-        }
+        busy |= self.drain(now)?;
         self.desk.traffic.dispatch();
         Ok(self.rest(busy))
+    }
+
+    /// Turns for bolts until nothing moves any more, or the round has had its time: what is in flight stays little, and
+    /// so in the processor's cache, since spouts are asked for more only then.
+    fn drain(&mut self, began: u64) -> Result<bool, Stop> {
+        let mut busy = false;
+        loop {
+            let (mut moved, mut from) = (false, self.spouts);
+            while let Some(index) = self.desk.traffic.ready.next(from) {
+                moved |= self.bolt_turn(index)?;
+                from = index + 1;
+            }
+            busy |= moved;
+            if !moved || self.desk.traffic.ready.next(self.spouts).is_none() {
+                return Ok(busy);
+            }
+            if self.desk.shared.is_stopping() || self.desk.clock.now().saturating_sub(began) > ROUND {
+                return Ok(busy);
+            }
+        }
     }
 
     /// Ask a spout executor at once in the next step.
