@@ -197,6 +197,17 @@ impl Key for Payload {
                 .try_fold(0, |hash, position| Ok(hash::combine(hash, at(*position)?))),
         }
     }
+
+    #[inline(always)]
+    fn check(&self, positions: &[usize]) -> Result<(), NoKey> {
+        let Held::Python(tuple) = self.held() else {
+            return self.hash(positions).map(drop);
+        };
+        positions.iter().try_for_each(|position| {
+            // SAFETY: as in `hash`.
+            hash::check(unsafe { ffi::PyTuple_GET_ITEM(tuple, *position as ffi::Py_ssize_t) })
+        })
+    }
 }
 
 impl Values for Payload {

@@ -30,6 +30,15 @@ pub trait Key {
     /// # Errors
     /// When a value cannot be a key.
     fn hash(&self, positions: &[usize]) -> Result<u64, Self::Error>;
+
+    /// Can these fields be a key? For a grouping with one task to choose from, where the hash itself is of no use.
+    ///
+    /// # Errors
+    /// As [`Key::hash`].
+    #[inline(always)]
+    fn check(&self, positions: &[usize]) -> Result<(), Self::Error> {
+        self.hash(positions).map(drop)
+    }
 }
 
 /// How a route chooses among its tasks.
@@ -104,6 +113,7 @@ impl Route {
                 *next = if index + 1 >= n { 0 } else { index + 1 };
                 index
             }
+            Pick::Key(positions) if n == 1 => payload.check(positions).map(|()| 0)?,
             Pick::Key(positions) => scale(mix(payload.hash(positions)?), n),
             Pick::PartialKey(positions, sent) => {
                 let (first, second) = two_choices(mix(payload.hash(positions)?), n);
