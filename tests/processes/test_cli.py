@@ -493,3 +493,24 @@ def test_a_benchmark_checks_itself_and_prints_one_object(
 @pytest.mark.parametrize("wrong", ["1/1", "0/1/1", "a/b/c"])
 def test_a_benchmark_refuses_executors_that_are_none(wrong: str) -> None:
     refused(typhoon("bench", "word-count", "--executors", wrong), 2, "--executors 1/4/4")
+
+
+@pytest.mark.parametrize("verb", [["version"], ["graph"], ["run", "--json"]], ids=" ".join)
+def test_a_full_disk_behind_stdout_is_an_error(verb: list[str], root: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("to be\n", encoding="utf-8")
+    target = [] if verb == ["version"] else [str(root / "examples" / "word_count.py")]
+    options = ["-c", f"input.path={tmp_path}"] if verb[0] == "run" else []
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        result = subprocess.run(
+            [*COMMAND, *verb, *target, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    assert result.returncode == 1
+    assert "could not be written" in result.stderr
+    assert "hint:" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -69,6 +69,7 @@ def _main(arguments: Sequence[str] | None) -> int:
             prog_name="typhoon",
             standalone_mode=False,
         )
+        sys.stdout.flush()
     except USAGE_ERRORS as error:
         return _wrong_command_line(error)
     except CommandLineError as error:
@@ -81,7 +82,19 @@ def _main(arguments: Sequence[str] | None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our stdout has gone: nothing left to tell it
         return EXIT_FAILED
+    except OSError as error:
+        _abandon_stdout()
+        hint = "is the disk full that standard output goes to?"
+        say_error(TyphoonError(f"what was found out could not be written: {error}", hint=hint))
+        return EXIT_FAILED
     return status if isinstance(status, int) else EXIT_DONE
+
+
+def _abandon_stdout() -> None:
+    """Let go of what could not be written, or the interpreter tries once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _wrong_command_line(error: Any) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from typhoon._core import SpoutBase
 from typhoon.topology._component import Component, class_or_instance
@@ -11,14 +11,6 @@ from typhoon.topology._declaration import Declaration
 
 if TYPE_CHECKING:
     from typhoon.topology._spec import OnError
-
-F = TypeVar("F", bound=Callable[..., None])
-
-
-def _does_nothing(method: F) -> F:
-    """Mark a default that the engine need not call, once per tuple, where nobody overrides it."""
-    method.__typhoon_default__ = True  # type: ignore[attr-defined]  # the engine looks for it
-    return method
 
 
 class Spout(Component, SpoutBase):
@@ -41,11 +33,9 @@ class Spout(Component, SpoutBase):
     def deactivate(self) -> None:
         """Called when the topology stops asking for tuples; acks and fails still arrive."""
 
-    @_does_nothing
     def ack(self, tup_id: Any) -> None:
         """The tree of ``tup_id`` is completely processed."""
 
-    @_does_nothing
     def fail(self, tup_id: Any) -> None:
         """The tree of ``tup_id`` failed or timed out. What this emits is sent."""
 

@@ -22,8 +22,6 @@ logger = logging.getLogger("typhoon.worker")
 
 WATCH_S = 0.5
 """How long the watchdog looks before it sees whether its worker still runs."""
-STUCK_S = 60.0
-"""After so long without progress a wait names what it waits for."""
 RESTARTS = 5
 """So many restarts in a row, none of which lasted ``LASTING_S``, are enough."""
 LASTING_S = 60.0
