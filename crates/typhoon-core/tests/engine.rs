@@ -11,7 +11,7 @@ use sim::truth::Truth;
 use sim::world::{Part, Rules, World};
 use sim::{Call, Row, Sim, SimKit, Told};
 use typhoon_core::ack::{Edges, Lineage, Outcome, Root};
-use typhoon_core::engine::{Desk, EmitError, Mail, Next, One, Order, Rest, Untracked};
+use typhoon_core::engine::{Desk, EmitError, Input, Mail, Next, Order, Rest};
 use typhoon_core::flow::Pick;
 use typhoon_core::measure::Counter;
 use typhoon_core::native::{Native, Spec, Value};
@@ -57,10 +57,7 @@ fn emit_tracked(desk: &mut Desk<SimKit>, token: u64) -> Root {
         0,
         0,
         Row::ints(&[token as i64, 0]),
-        One {
-            root,
-            made: &mut made,
-        },
+        Input(&Lineage::one(root, 0), &mut made),
     )
     .unwrap();
     desk.seal(root, made);
@@ -507,7 +504,8 @@ fn the_end_comes_after_the_last_word_to_a_spout() {
                 Call::Next => {
                     emit_tracked(desk, 1);
                     for n in 0..30 {
-                        desk.emit(0, 0, Row::ints(&[n, 0]), Untracked).unwrap();
+                        desk.emit(0, 0, Row::ints(&[n, 0]), Input(&Lineage::NONE, &mut 0))
+                            .unwrap();
                     }
                 }
                 Call::Settled(..) => heard.set(heard.get() + 1),
@@ -582,7 +580,7 @@ fn at_the_hard_limit_an_emit_is_refused() {
         let refused = Rc::clone(&refused);
         play(move |desk, _| {
             for n in 0..100 {
-                match desk.emit(0, 0, Row::ints(&[n, 0]), Untracked) {
+                match desk.emit(0, 0, Row::ints(&[n, 0]), Input(&Lineage::NONE, &mut 0)) {
                     Ok(()) => {}
                     Err(EmitError::Full) => refused.set(refused.get() + 1),
                     Err(error) => panic!("{error:?}"),
@@ -639,11 +637,25 @@ fn only_one_tick_waits_for_a_task() {
 fn a_direct_emit_wants_a_subscriber() {
     let spout = play(|desk, call| {
         if let Call::Next = call {
-            let emit = desk.emit_to(0, 0, Row::ints(&[1, 0]), Untracked, Some(3), &[]);
+            let emit = desk.emit_to(
+                0,
+                0,
+                Row::ints(&[1, 0]),
+                Input(&Lineage::NONE, &mut 0),
+                Some(3),
+                &[],
+            );
             assert_eq!(emit.unwrap(), [3]);
-            let emit = desk.emit_to(0, 0, Row::ints(&[1, 0]), Untracked, Some(1), &[]);
+            let emit = desk.emit_to(
+                0,
+                0,
+                Row::ints(&[1, 0]),
+                Input(&Lineage::NONE, &mut 0),
+                Some(1),
+                &[],
+            );
             assert!(matches!(emit, Err(EmitError::NotATarget(1))));
-            let emit = desk.emit_to(0, 0, Row::ints(&[1, 0]), Untracked, None, &[]);
+            let emit = desk.emit_to(0, 0, Row::ints(&[1, 0]), Input(&Lineage::NONE, &mut 0), None, &[]);
             assert_eq!(emit.unwrap(), [0; 0]);
         }
         Next::Done

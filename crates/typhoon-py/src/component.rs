@@ -91,8 +91,8 @@ struct Task {
     auto_ack: bool,
     auto_anchor: bool,
     auto_fail: bool,
-    /// A tuple that nobody kept, to be bound again.
-    spare: *mut TupleObject,
+    /// Tuples that nobody kept, to be bound again.
+    spares: Vec<*mut TupleObject>,
     /// How often each pending name has failed, if that matters.
     failures: Option<Ref>,
 }
@@ -186,7 +186,7 @@ impl Task {
             auto_ack: flag("auto_ack")?,
             auto_anchor: flag("auto_anchor")?,
             auto_fail: flag("auto_fail")?,
-            spare: ptr::null_mut(),
+            spares: Vec::new(),
             failures: counts.then(|| PyDict::new(py).into_any().into()),
             object: object.into(),
         })
@@ -200,9 +200,9 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if !self.spare.is_null() {
+        for tuple in self.spares.drain(..) {
             // SAFETY: ours; GIL held.
-            unsafe { TupleObject::discard(self.spare) }
+            unsafe { TupleObject::discard(tuple) }
         }
     }
 }
@@ -327,30 +327,42 @@ impl Executor {
         Stop
     }
 
-    fn next_tuple(&mut self, desk: *mut Desk<Kit>, slot: usize) -> Result<Next, Stop> {
+    fn ask(&mut self, desk: *mut Desk<Kit>, slot: usize) -> Result<Next, Stop> {
         self.lend(desk, |this| {
-            let task = &this.tasks[slot];
-            // SAFETY: alive; GIL held.
-            let result = unsafe { task.main.call(task.object.as_ptr(), ptr::null_mut()) };
-            if !result.is_null() {
-                // SAFETY: a new reference.
-                unsafe { ffi::Py_DECREF(result) };
-                return Ok(Next::More);
-            }
-            let py = attached();
-            let error = PyErr::fetch(py);
-            if error.is_instance_of::<PyStopIteration>(py) {
-                if let Err(error) = this.shell.bind(py).call_method1("ended", (slot,)) {
-                    error.write_unraisable(py, None);
+            // SAFETY: the desk is lent to us; no reference to it lives across a call into Python.
+            while unsafe { (*desk).wants(slot) } {
+                let task = &this.tasks[slot];
+                // SAFETY: alive; GIL held.
+                let result = unsafe { task.main.call(task.object.as_ptr(), ptr::null_mut()) };
+                if result.is_null() {
+                    if this.no_tuple(slot)? == Next::Done {
+                        return Ok(Next::Done);
+                    }
+                } else {
+                    // SAFETY: a new reference.
+                    unsafe { ffi::Py_DECREF(result) };
                 }
-                return Ok(Next::Done);
             }
-            error.restore(py);
-            match this.failed(slot, "next_tuple", None) {
-                Verdict::Exit => Err(Stop),
-                _ => Ok(Next::More),
-            }
+            Ok(Next::More)
         })
+    }
+
+    /// `next_tuple` raised: StopIteration ends the task.
+    #[cold]
+    fn no_tuple(&self, slot: usize) -> Result<Next, Stop> {
+        let py = attached();
+        let error = PyErr::fetch(py);
+        if error.is_instance_of::<PyStopIteration>(py) {
+            if let Err(error) = self.shell.bind(py).call_method1("ended", (slot,)) {
+                error.write_unraisable(py, None);
+            }
+            return Ok(Next::Done);
+        }
+        error.restore(py);
+        match self.failed(slot, "next_tuple", None) {
+            Verdict::Exit => Err(Stop),
+            _ => Ok(Next::More),
+        }
     }
 
     fn process(&mut self, desk: *mut Desk<Kit>) -> Result<(), Stop> {
@@ -383,23 +395,20 @@ impl Executor {
             true => self.schemas[self.schemas.len() - 1].as_ptr(),
             false => self.schemas[way.stream() as usize].as_ptr(),
         };
-        let Some(values) = payload.into_python() else {
-            return ptr::null_mut();
-        };
         let task = &mut self.tasks[slot];
-        let mut tuple = std::mem::replace(&mut task.spare, ptr::null_mut());
-        // SAFETY: GIL held; the spare is unbound and ours, and so is a fresh one.
+        let state = if tick { State::Loose } else { State::Open };
+        // SAFETY: GIL held; a spare is unbound and ours, and so is a fresh one.
         unsafe {
-            if tuple.is_null() {
-                tuple = TupleObject::fresh(task.handle);
-                if tuple.is_null() {
-                    return tuple;
-                }
+            let tuple = match task.spares.pop() {
+                Some(tuple) => tuple,
+                None => TupleObject::fresh(task.handle),
+            };
+            if tuple.is_null() || TupleObject::bind(tuple, payload, schema, way.source(), lineage, state) {
+                return tuple;
             }
-            let state = if tick { State::Loose } else { State::Open };
-            TupleObject::bind(tuple, values, schema, way.source(), lineage, state);
+            TupleObject::discard(tuple);
         }
-        tuple
+        ptr::null_mut()
     }
 
     #[inline(always)]
@@ -408,8 +417,8 @@ impl Executor {
         // fields used afterwards are read anew.
         unsafe {
             if TupleObject::unbind(tuple) {
-                if self.tasks[slot].spare.is_null() {
-                    self.tasks[slot].spare = tuple;
+                if self.tasks[slot].spares.len() < BATCH {
+                    self.tasks[slot].spares.push(tuple);
                 } else {
                     TupleObject::discard(tuple);
                 }
@@ -601,32 +610,46 @@ impl Executor {
         unsafe { (*desk).seal_relay(root, inputs, made) };
     }
 
-    fn settled(&mut self, desk: *mut Desk<Kit>, slot: usize, finished: Finished<Token>) -> Result<(), Stop> {
-        let Finished { token, outcome, .. } = finished;
+    fn settled(&mut self, desk: *mut Desk<Kit>) -> Result<(), Stop> {
         self.lend(desk, |this| {
-            let id = match token {
-                Token::Number(_) => return Ok(()),
-                Token::Object(id) => id,
-                Token::Kept(kept) => match this.out_of_replays(slot, &kept, outcome) {
-                    true => return this.bury(slot, &kept),
-                    false => kept.id.clone(),
-                },
-            };
-            let task = &this.tasks[slot];
-            if outcome != Outcome::Acked
-                && let Err(error) = task.handle().expect_replay(attached(), &id)
-            {
-                error.write_unraisable(attached(), None);
+            // SAFETY: the desk is lent to us; no reference to it lives across a call into Python.
+            while let Some(finished) = unsafe { (*desk).next_settled() } {
+                let slot = match this.tasks.len() {
+                    1 => 0,
+                    // SAFETY: as above.
+                    _ => unsafe { (*desk).slot(finished.task) },
+                };
+                this.tell(slot, finished)?;
             }
-            let (phase, method) = match outcome {
-                Outcome::Acked => ("ack", &task.ack),
-                Outcome::Failed | Outcome::TimedOut => ("fail", &task.fail),
-            };
-            match method {
-                Some(method) => this.call(slot, phase, method, id.as_ptr()),
-                None => Ok(()),
-            }
+            Ok(())
         })
+    }
+
+    #[inline(always)]
+    fn tell(&self, slot: usize, finished: Finished<Token>) -> Result<(), Stop> {
+        let Finished { token, outcome, .. } = finished;
+        let id = match token {
+            Token::Number(_) => return Ok(()),
+            Token::Object(id) => id,
+            Token::Kept(kept) => match self.out_of_replays(slot, &kept, outcome) {
+                true => return self.bury(slot, &kept),
+                false => kept.id.clone(),
+            },
+        };
+        let task = &self.tasks[slot];
+        if outcome != Outcome::Acked
+            && let Err(error) = task.handle().expect_replay(attached(), &id)
+        {
+            error.write_unraisable(attached(), None);
+        }
+        let (phase, method) = match outcome {
+            Outcome::Acked => ("ack", &task.ack),
+            Outcome::Failed | Outcome::TimedOut => ("fail", &task.fail),
+        };
+        match method {
+            Some(method) => self.call(slot, phase, method, id.as_ptr()),
+            None => Ok(()),
+        }
     }
 
     /// Count a failure; true if there were `max_replays` of this tuple.
@@ -736,7 +759,7 @@ impl Executor {
     }
 }
 
-/// Tuples that one call of `process_many` gets at most.
+/// Tuples that one call of `process_many` gets at most, and spares that a task keeps.
 const BATCH: usize = 256;
 
 impl engine::Component<Kit> for Component {
@@ -747,10 +770,10 @@ impl engine::Component<Kit> for Component {
         }
     }
 
-    fn next_tuple(&mut self, desk: &mut Desk<Kit>, slot: usize) -> Result<Next, Stop> {
+    fn ask(&mut self, desk: &mut Desk<Kit>, slot: usize) -> Result<Next, Stop> {
         match self {
-            Component::Python(executor) => executor.next_tuple(desk, slot),
-            Component::Native(native) => Ok(native.next_tuple(desk, slot, Token::Number)),
+            Component::Python(executor) => executor.ask(desk, slot),
+            Component::Native(native) => Ok(native.ask(desk, slot, Token::Number)),
         }
     }
 
@@ -764,10 +787,13 @@ impl engine::Component<Kit> for Component {
         }
     }
 
-    fn settled(&mut self, desk: &mut Desk<Kit>, slot: usize, finished: Finished<Token>) -> Result<(), Stop> {
+    fn settled(&mut self, desk: &mut Desk<Kit>) -> Result<(), Stop> {
         match self {
-            Component::Python(executor) => executor.settled(desk, slot, finished),
-            Component::Native(_) => Ok(()),
+            Component::Python(executor) => executor.settled(desk),
+            Component::Native(_) => {
+                Native::settled(desk);
+                Ok(())
+            }
         }
     }
 

@@ -550,22 +550,26 @@ impl Builder {
         keys.sort_unstable();
         keys.dedup();
         let targets = || plan.routes.iter().flat_map(|route| &route.targets);
+        let custom: Vec<_> = plan
+            .routes
+            .iter()
+            .enumerate()
+            .filter_map(|(number, route)| {
+                let object = route.object.as_ref()?.bind(py).clone().into();
+                Some((number, object, route.targets.clone()))
+            })
+            .collect();
+        let subscribed = !plan.routes.is_empty();
+        let rows = targets().any(|task| self.detached[self.line_of[*task as usize]]);
         Stream {
             name: plan.name.clone(),
             fields: plan.fields.clone(),
             direct: plan.direct,
-            subscribed: !plan.routes.is_empty(),
+            subscribed,
+            plain: subscribed && !plan.direct && !rows && custom.is_empty(),
             keys,
-            custom: plan
-                .routes
-                .iter()
-                .enumerate()
-                .filter_map(|(number, route)| {
-                    let object = route.object.as_ref()?.bind(py).clone().into();
-                    Some((number, object, route.targets.clone()))
-                })
-                .collect(),
-            rows: targets().any(|task| self.detached[self.line_of[*task as usize]]),
+            custom,
+            rows,
         }
     }
 }

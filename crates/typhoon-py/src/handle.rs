@@ -23,6 +23,8 @@ pub struct Stream {
     pub fields: Vec<String>,
     pub direct: bool,
     pub subscribed: bool,
+    /// Subscribed, and nothing else to say: not direct, no custom grouping, no receiver that wants rows.
+    pub plain: bool,
     /// Positions that some subscriber groups by.
     pub keys: Vec<usize>,
     /// Custom groupings: number of the route, the object, the tasks that it may choose.

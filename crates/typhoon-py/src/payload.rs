@@ -9,15 +9,18 @@ use typhoon_core::native::{Value, Values};
 use crate::hash::{self, NoKey};
 use crate::python::{Raw, Ref};
 
-/// One word: a Python tuple, or (lowest bit set) a row of plain values that needs no interpreter.
+/// One word: a Python tuple, or (by its lowest bits) the only value of a tuple of one, or a row of plain values that
+/// needs no interpreter.
 ///
-/// Rows go to and come from components on threads without the GIL; everything else carries Python tuples. Cloning and
-/// dropping a Python tuple needs the GIL; the plan sees to it that none reaches a thread without.
+/// Rows go to and come from components on threads without the GIL; everything else carries Python objects. Cloning and
+/// dropping these needs the GIL; the plan sees to it that none reaches a thread without.
 pub struct Payload(usize);
 
 type Row = Vec<Value>;
 
 const ROW: usize = 1;
+const LONE: usize = 2;
+const TAGS: usize = ROW | LONE;
 
 // SAFETY: Python references are only touched with the GIL held; rows are Send and Sync.
 unsafe impl Send for Payload {}
@@ -26,7 +29,15 @@ unsafe impl Send for Payload {}
 pub enum Held<'a> {
     /// A borrowed Python tuple.
     Python(Raw),
+    /// The borrowed value of a tuple of one.
+    Lone(Raw),
     Row(&'a [Value]),
+}
+
+/// What a payload held, owned.
+pub enum Taken {
+    Python(Ref),
+    Lone(Ref),
 }
 
 impl Payload {
@@ -35,50 +46,83 @@ impl Payload {
         Payload(values.into_ptr() as usize)
     }
 
+    /// A tuple of one value; the tuple itself is made when somebody wants it.
+    #[inline(always)]
+    pub fn lone(value: Ref) -> Self {
+        Payload(value.into_ptr() as usize | LONE)
+    }
+
     pub fn row(values: Row) -> Self {
         Payload(Arc::into_raw(Arc::new(values)) as usize | ROW)
     }
 
     #[inline(always)]
+    fn pointer(&self) -> usize {
+        self.0 & !TAGS
+    }
+
+    #[inline(always)]
     pub fn held(&self) -> Held<'_> {
-        if self.0 & ROW == 0 {
-            Held::Python(self.0 as Raw)
-        } else {
+        match self.0 & TAGS {
+            0 => Held::Python(self.0 as Raw),
+            LONE => Held::Lone(self.pointer() as Raw),
             // SAFETY: `row` put it there and `drop` has not run.
-            Held::Row(unsafe { &*((self.0 & !ROW) as *const Row) })
+            _ => Held::Row(unsafe { &*(self.pointer() as *const Row) }),
         }
     }
 
-    /// As a Python tuple. None when Python is out of memory (an exception is set).
+    /// As Python objects. None when Python is out of memory (an exception is set).
     #[inline(always)]
-    pub fn into_python(self) -> Option<Ref> {
-        if self.0 & ROW == 0 {
-            let object = self.0 as Raw;
-            std::mem::forget(self);
-            // SAFETY: we owned the reference.
-            return unsafe { Ref::steal(object) };
-        }
-        match self.held() {
-            Held::Row(values) => to_python(values),
-            Held::Python(_) => None,
+    pub fn take(self) -> Option<Taken> {
+        let object = match self.held() {
+            Held::Python(object) | Held::Lone(object) => object,
+            Held::Row(values) => return to_python(values).map(Taken::Python),
+        };
+        let lone = self.0 & LONE != 0;
+        std::mem::forget(self);
+        // SAFETY: we owned the reference.
+        let object = unsafe { Ref::steal(object)? };
+        Some(if lone {
+            Taken::Lone(object)
+        } else {
+            Taken::Python(object)
+        })
+    }
+
+    /// As a Python tuple. None when Python is out of memory (an exception is set).
+    pub fn to_tuple(&self) -> Option<Ref> {
+        // SAFETY: alive, and the GIL is held wherever Python objects are wanted; the new tuple takes over a reference.
+        unsafe {
+            match self.held() {
+                Held::Python(tuple) => Some(Ref::share(tuple)),
+                Held::Row(values) => to_python(values),
+                Held::Lone(value) => {
+                    let tuple = Ref::steal(ffi::PyTuple_New(1))?;
+                    ffi::PyTuple_SET_ITEM(tuple.as_ptr(), 0, Ref::share(value).into_ptr());
+                    Some(tuple)
+                }
+            }
         }
     }
 
     /// As a row, for a thread without the GIL. Err names the type that cannot be in one, and where it is.
     pub fn into_row(self) -> Result<Self, (usize, String)> {
-        let Held::Python(tuple) = self.held() else {
-            return Ok(self);
-        };
-        // SAFETY: a tuple that we own; the GIL is held.
-        let length = unsafe { ffi::PyTuple_GET_SIZE(tuple) };
-        let values: Result<Row, _> = (0..length)
-            .map(|index| {
+        let read = |item, index| from_python(item).map_err(|name| (index, name));
+        let values = match self.held() {
+            Held::Row(_) => return Ok(self),
+            Held::Lone(value) => vec![read(value, 0)?],
+            Held::Python(tuple) => {
+                // SAFETY: a tuple that we own; the GIL is held.
+                let length = unsafe { ffi::PyTuple_GET_SIZE(tuple) };
                 // SAFETY: in range.
-                let item = unsafe { ffi::PyTuple_GET_ITEM(tuple, index) };
-                from_python(item).map_err(|name| (index as usize, name))
-            })
-            .collect();
-        values.map(Self::row)
+                let item = |index| unsafe { ffi::PyTuple_GET_ITEM(tuple, index) };
+                let values: Result<Row, _> = (0..length)
+                    .map(|index| read(item(index), index as usize))
+                    .collect();
+                values?
+            }
+        };
+        Ok(Self::row(values))
     }
 }
 
@@ -145,12 +189,12 @@ fn to_python(values: &[Value]) -> Option<Ref> {
 impl Clone for Payload {
     #[inline(always)]
     fn clone(&self) -> Self {
-        // SAFETY: both counts belong to something we hold; the GIL is held for a Python tuple (the type's rule).
+        // SAFETY: both counts belong to something we hold; the GIL is held for a Python object (the type's rule).
         unsafe {
             if self.0 & ROW == 0 {
-                ffi::Py_INCREF(self.0 as Raw);
+                ffi::Py_INCREF(self.pointer() as Raw);
             } else {
-                Arc::increment_strong_count((self.0 & !ROW) as *const Row);
+                Arc::increment_strong_count(self.pointer() as *const Row);
             }
         }
         Payload(self.0)
@@ -163,9 +207,9 @@ impl Drop for Payload {
         // SAFETY: as in `clone`.
         unsafe {
             if self.0 & ROW == 0 {
-                ffi::Py_DECREF(self.0 as Raw);
+                ffi::Py_DECREF(self.pointer() as Raw);
             } else {
-                Arc::decrement_strong_count((self.0 & !ROW) as *const Row);
+                Arc::decrement_strong_count(self.pointer() as *const Row);
             }
         }
     }
@@ -181,6 +225,7 @@ impl Key for Payload {
                 // SAFETY: positions were checked against the stream's fields, and so was the length at emit.
                 hash::of(unsafe { ffi::PyTuple_GET_ITEM(tuple, position as ffi::Py_ssize_t) })
             }
+            Held::Lone(value) => hash::of(value),
             Held::Row(values) => match &values[position] {
                 Value::Nothing => Ok(hash::nothing()),
                 Value::Bool(value) => Ok(hash::integer((*value).into())),
@@ -200,8 +245,10 @@ impl Key for Payload {
 
     #[inline(always)]
     fn check(&self, positions: &[usize]) -> Result<(), NoKey> {
-        let Held::Python(tuple) = self.held() else {
-            return self.hash(positions).map(drop);
+        let tuple = match self.held() {
+            Held::Python(tuple) => tuple,
+            Held::Lone(value) => return hash::check(value),
+            Held::Row(_) => return self.hash(positions).map(drop),
         };
         positions.iter().try_for_each(|position| {
             // SAFETY: as in `hash`.
@@ -218,6 +265,8 @@ impl Values for Payload {
     fn at<R>(&self, position: usize, read: impl FnOnce(Option<&Value>) -> R) -> R {
         match self.held() {
             Held::Row(values) => read(values.get(position)),
+            Held::Lone(value) if position == 0 => read(from_python(value).ok().as_ref()),
+            Held::Lone(_) => read(None),
             Held::Python(tuple) => {
                 // SAFETY: a tuple that we hold; in range by the check; the GIL is held where Python tuples are.
                 let item = unsafe {

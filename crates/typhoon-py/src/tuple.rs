@@ -1,10 +1,11 @@
 //! `Tuple`: what `process` gets. A hand-made type, since one is bound for every call: `values` is a struct member, the
-//! object is reused when nobody kept it, and the garbage collector hears of it only when somebody did.
+//! object is reused when nobody kept it (its tuple of values too, if that has one value), and the garbage collector
+//! hears of either only when somebody did.
 
 use std::ffi::c_void;
 use std::mem::offset_of;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError, PyValueError};
 use pyo3::ffi;
@@ -13,6 +14,7 @@ use pyo3::types::{PyString, PyTuple};
 use typhoon_core::ack::Lineage;
 
 use crate::handle::HandleRef;
+use crate::payload::{Payload, Taken};
 use crate::python::{Raw, Ref, guarded, guarded_int};
 
 /// Whether a delivered tuple waits to be settled.
@@ -28,7 +30,7 @@ pub enum State {
 #[repr(C)]
 pub struct TupleObject {
     base: ffi::PyObject,
-    /// A plain Python tuple; never null.
+    /// A plain Python tuple; null only while unbound.
     pub values: Raw,
     /// (component, stream, fields); never null.
     pub schema: Raw,
@@ -45,10 +47,14 @@ pub struct TupleObject {
     pub source: u32,
     pub state: State,
     tracked: bool,
+    /// `values` is a tuple of one that this object made for itself: unknown to the collector, and hollow while unbound.
+    own: bool,
 }
 
 static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
 static SERIAL: AtomicU64 = AtomicU64::new(1);
+/// From CPython 3.14 on a tuple remembers its hash, so none may be filled again.
+static HASH_KEPT: AtomicBool = AtomicBool::new(false);
 
 /// Is it a Tuple?
 pub fn check(object: Raw) -> bool {
@@ -88,22 +94,34 @@ impl TupleObject {
         }
     }
 
-    /// Fill in what came with an envelope.
+    /// Fill in what came with an envelope. False when Python is out of memory (an exception is set).
     ///
     /// # Safety
     /// GIL held; `this` is unbound; `schema` alive.
     #[inline(always)]
     pub unsafe fn bind(
         this: *mut TupleObject,
-        values: Ref,
+        payload: Payload,
         schema: Raw,
         source: u32,
         lineage: Lineage,
         state: State,
-    ) {
+    ) -> bool {
         // SAFETY: as above. The schema of the same stream is usually there already.
         unsafe {
-            (*this).values = values.into_ptr();
+            match payload.take() {
+                Some(Taken::Lone(value)) if (*this).own || Self::make_own(this) => {
+                    ffi::PyTuple_SET_ITEM((*this).values, 0, value.into_ptr());
+                }
+                Some(Taken::Python(values)) => {
+                    if (*this).own {
+                        (*this).own = false;
+                        ffi::Py_DECREF((*this).values);
+                    }
+                    (*this).values = values.into_ptr();
+                }
+                Some(Taken::Lone(_)) | None => return false,
+            }
             if (*this).schema != schema {
                 ffi::Py_INCREF(schema);
                 let old = std::mem::replace(&mut (*this).schema, schema);
@@ -113,6 +131,22 @@ impl TupleObject {
             (*this).source = source;
             (*this).made = 0;
             (*this).state = state;
+        }
+        true
+    }
+
+    /// A hollow tuple of one for `values`.
+    #[cold]
+    unsafe fn make_own(this: *mut TupleObject) -> bool {
+        // SAFETY: GIL held; the caller fills it at once.
+        unsafe {
+            let values = ffi::PyTuple_New(1);
+            if values.is_null() {
+                return false;
+            }
+            ffi::PyObject_GC_UnTrack(values.cast());
+            ((*this).values, (*this).own) = (values, true);
+            true
         }
     }
 
@@ -129,16 +163,46 @@ impl TupleObject {
                 if (*this).serial != 0 {
                     Self::forget(this);
                 }
-                let values = std::mem::replace(&mut (*this).values, ptr::null_mut());
-                ffi::Py_DECREF(values);
+                Self::let_go(this);
                 return true;
             }
+            Self::give_up_own(this);
             if !(*this).tracked {
                 (*this).tracked = true;
                 ffi::PyObject_GC_Track(this.cast());
             }
             ffi::Py_DECREF(this.cast());
             false
+        }
+    }
+
+    /// Drop the values; a tuple of our own that nobody else has is only emptied.
+    #[inline(always)]
+    unsafe fn let_go(this: *mut TupleObject) {
+        // SAFETY: bound, and only the caller has it. Dropping a value may run any code, none of which can reach `this`.
+        unsafe {
+            let values = (*this).values;
+            if (*this).own && ffi::Py_REFCNT(values) == 1 && !HASH_KEPT.load(Ordering::Relaxed) {
+                let value = ffi::PyTuple_GET_ITEM(values, 0);
+                ffi::PyTuple_SET_ITEM(values, 0, ptr::null_mut());
+                ffi::Py_DECREF(value);
+            } else {
+                Self::give_up_own(this);
+                (*this).values = ptr::null_mut();
+                ffi::Py_DECREF(values);
+            }
+        }
+    }
+
+    /// Somebody else may keep `values` from now on: an ordinary tuple, which the collector has to know.
+    #[inline(always)]
+    unsafe fn give_up_own(this: *mut TupleObject) {
+        // SAFETY: bound; a tuple of our own is not tracked.
+        unsafe {
+            if (*this).own {
+                (*this).own = false;
+                ffi::PyObject_GC_Track((*this).values.cast());
+            }
         }
     }
 
@@ -502,6 +566,8 @@ weakly referenced, and read after its topology has ended.";
 
 /// Make the type and put it into the module.
 pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let version = module.py().version_info();
+    HASH_KEPT.store((version.major, version.minor) >= (3, 14), Ordering::Relaxed);
     let member = |name: &'static std::ffi::CStr, kind, offset| ffi::PyMemberDef {
         name: name.as_ptr(),
         type_code: kind,

@@ -72,13 +72,26 @@ impl Lineage {
         }
     }
 
+    #[cold]
+    fn copy(&self) -> Self {
+        let mut pairs = Vec::new();
+        self.each(|root, edge| pairs.push((root, edge)));
+        Self::many(pairs)
+    }
+
+    #[cold]
+    fn with(&self, edge: u64) -> Self {
+        let mut pairs = Vec::new();
+        self.each(|root, _| pairs.push((root, edge)));
+        Self::many(pairs)
+    }
+
     /// The lineage of a child of this tuple alone: the same roots, with `edge` in each.
+    #[inline(always)]
     #[must_use]
     pub fn child(&self, edge: u64) -> Self {
         if self.root == MANY {
-            let mut pairs = Vec::new();
-            self.each(|root, _| pairs.push((root, edge)));
-            return Self::many(pairs);
+            return self.with(edge);
         }
         Lineage {
             root: self.root,
@@ -98,11 +111,10 @@ impl Drop for Lineage {
 }
 
 impl Clone for Lineage {
+    #[inline(always)]
     fn clone(&self) -> Self {
         if self.root == MANY {
-            let mut pairs = Vec::new();
-            self.each(|root, edge| pairs.push((root, edge)));
-            return Self::many(pairs);
+            return self.copy();
         }
         Lineage {
             root: self.root,

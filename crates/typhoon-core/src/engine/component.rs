@@ -1,5 +1,4 @@
 use super::Desk;
-use crate::ack::Finished;
 use crate::flow::Key;
 
 /// Nanoseconds of a clock that never goes back. Time comes in by this trait only.
@@ -19,10 +18,10 @@ pub trait Kit: Sized + 'static {
     type Component: Component<Self>;
 }
 
-/// What a call of `next_tuple` came to.
+/// What asking a spout task came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Ask again: whether something was emitted, the desk knows.
+    /// Ask again in a later round.
     More,
     /// This task has no more data: it is never asked again; acks and fails still arrive.
     Done,
@@ -43,11 +42,11 @@ pub trait Component<K: Kit<Component = Self>> {
     /// When the component cannot start.
     fn open(&mut self, desk: &mut Desk<K>) -> Result<(), Stop>;
 
-    /// Spouts: emit what there is and return at once.
+    /// Spouts: emit what there is, one call of the task's `next_tuple` for each time that [`Desk::wants`] says yes.
     ///
     /// # Errors
     /// When the worker has to stop.
-    fn next_tuple(&mut self, desk: &mut Desk<K>, slot: usize) -> Result<Next, Stop>;
+    fn ask(&mut self, desk: &mut Desk<K>, slot: usize) -> Result<Next, Stop>;
 
     /// Bolts: take envelopes by [`Desk::take`] until it gives none, and settle each.
     ///
@@ -55,11 +54,11 @@ pub trait Component<K: Kit<Component = Self>> {
     /// When the worker has to stop.
     fn process(&mut self, desk: &mut Desk<K>) -> Result<(), Stop>;
 
-    /// Spouts: a tree that this executor began has ended.
+    /// Spouts: trees that this executor began have ended; take them by [`Desk::next_settled`] until it gives none.
     ///
     /// # Errors
     /// When the worker has to stop.
-    fn settled(&mut self, desk: &mut Desk<K>, slot: usize, finished: Finished<K::Token>) -> Result<(), Stop>;
+    fn settled(&mut self, desk: &mut Desk<K>) -> Result<(), Stop>;
 
     /// Something that another thread handed in for this executor.
     ///

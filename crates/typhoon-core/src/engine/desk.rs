@@ -29,28 +29,18 @@ pub trait Anchor {
     fn child(&mut self, edges: &mut Edges) -> Lineage;
 }
 
-/// Nobody is told what becomes of it.
-pub struct Untracked;
+/// One tuple (or a spout's own tree), in any number of trees; the edges are collected in the second.
+pub struct Input<'a>(pub &'a Lineage, pub &'a mut u64);
 
-impl Anchor for Untracked {
-    #[inline(always)]
-    fn child(&mut self, _: &mut Edges) -> Lineage {
-        Lineage::NONE
-    }
-}
-
-/// One tree; `made` collects the edges.
-pub struct One<'a> {
-    pub root: Root,
-    pub made: &'a mut u64,
-}
-
-impl Anchor for One<'_> {
+impl Anchor for Input<'_> {
     #[inline(always)]
     fn child(&mut self, edges: &mut Edges) -> Lineage {
+        if !self.0.is_tracked() {
+            return Lineage::NONE;
+        }
         let edge = edges.draw();
-        *self.made ^= edge;
-        Lineage::one(self.root, edge)
+        *self.1 ^= edge;
+        self.0.child(edge)
     }
 }
 
@@ -94,6 +84,21 @@ pub struct Desk<K: Kit> {
     pub(super) turn_ends: u64,
     /// Emits so far; tells whether a call emitted.
     pub(super) emits: u64,
+    spell: Spell,
+    /// From emit to the end, of the trees that were taken in this turn.
+    pub(super) latencies: Vec<u64>,
+}
+
+/// How far a spout executor may be asked in this turn.
+#[derive(Debug, Default)]
+struct Spell {
+    /// Calls that each task may get, and those left for the task that is being asked.
+    calls: usize,
+    left: usize,
+    /// The number of emits at which the turn ends, and that at the last call.
+    enough: u64,
+    seen: Option<u64>,
+    max_pending: u32,
 }
 
 impl<K: Kit> Desk<K> {
@@ -130,6 +135,8 @@ impl<K: Kit> Desk<K> {
             left: 0,
             turn_ends: 0,
             emits: 0,
+            spell: Spell::default(),
+            latencies: Vec::new(),
             numbers,
             shared,
             clock,
@@ -175,18 +182,67 @@ impl<K: Kit> Desk<K> {
         true
     }
 
-    /// A call of `next_tuple` begins.
-    pub(super) fn called(&self) {
+    // ------------------------------------------------------------------ asking
+
+    pub(super) fn begin_asking(&mut self, calls: usize, tuples: u64, max_pending: u32) {
+        self.spell = Spell {
+            calls,
+            left: 0,
+            enough: self.emits + tuples,
+            seen: None,
+            max_pending,
+        };
+    }
+
+    /// The next task's turn to be asked; false if the executor has had its time.
+    pub(super) fn ask_next(&mut self, slot: usize) -> bool {
+        (self.spell.left, self.spell.seen) = (self.spell.calls, None);
+        self.is_wanted(slot) && !self.is_turn_over()
+    }
+
+    fn is_wanted(&self, slot: usize) -> bool {
+        self.emits < self.spell.enough
+            && self.pending[self.executor][slot] < self.spell.max_pending
+            && self.traffic.held_back(self.executor) == 0
+    }
+
+    fn is_turn_over(&self) -> bool {
+        self.shared.is_stopping() || self.clock.now() >= self.turn_ends
+    }
+
+    /// Is one more call of the task's `next_tuple` wanted in this turn? Not after one that gave nothing.
+    #[inline(always)]
+    pub fn wants(&mut self, slot: usize) -> bool {
+        if self.spell.left == 0 || self.spell.seen == Some(self.emits) || !self.is_wanted(slot) {
+            return false;
+        }
+        if self.spell.left.is_multiple_of(16) && self.spell.seen.is_some() && self.is_turn_over() {
+            return false;
+        }
+        self.spell.left -= 1;
+        self.spell.seen = Some(self.emits);
         self.shared.figures[self.numbers[self.executor]].calls.add(1);
+        true
     }
 
-    /// Has the spout whose turn it is had its time? Looks at the clock at some calls only.
-    pub(super) fn is_turn_over(&self, call: usize) -> bool {
-        self.shared.is_stopping() || (call % 16 == 15 && self.clock.now() >= self.turn_ends)
-    }
-
-    pub(super) fn numbers(&self) -> &[usize] {
-        &self.numbers
+    /// The next tree of this executor's that has ended; None when all were taken, or what the spout emitted when told
+    /// of the last one finds no room.
+    #[inline(always)]
+    pub fn next_settled(&mut self) -> Option<Finished<K::Token>> {
+        if self.held_back() > 0 || self.shared.is_stopping() {
+            return None;
+        }
+        let finished = self.settled[self.executor].pop_front()?;
+        let figures = &self.shared.figures[self.numbers[self.executor]];
+        match finished.outcome {
+            Outcome::Acked => {
+                self.latencies.push(finished.latency);
+                figures.acked.add(1);
+            }
+            Outcome::Failed => figures.failed.add(1),
+            Outcome::TimedOut => figures.timed_out.add(1),
+        }
+        Some(finished)
     }
 
     /// The tick that waited for this task has been taken.

@@ -3,10 +3,10 @@ use std::sync::atomic::Ordering;
 
 use super::spout::{Asking, Ticking};
 use super::{Clock, Component, Desk, Kind, Kit, Mail, Next, Order, Plan, Shared, Stop};
-use crate::ack::{Lineage, Outcome};
+use crate::ack::Lineage;
 use crate::flow::{Envelope, STREAM_TICK, TaskId, Way};
 
-/// Calls of `next_tuple` per round at most, and tuples after which a spout's turn ends.
+/// Calls of `next_tuple` per round at most (one per task at least), and tuples after which a spout's turn ends.
 const CALLS: usize = 64;
 const TUPLES: u64 = 200;
 /// After so many nanoseconds a round ends though bolts have more to do: spouts, mail and time-outs want a look.
@@ -214,55 +214,25 @@ impl<K: Kit> Loop<K> {
 
     /// Tell the spout of trees that ended, as long as what it emits thereupon finds room.
     fn tell_settled(&mut self, index: usize) -> Result<bool, Stop> {
-        let mut latencies = Vec::new();
-        let result = self.take_turn(index, |component, desk| {
-            while let Some(finished) = desk.settled[index].pop_front() {
-                let figures = &desk.shared.figures[desk.numbers()[index]];
-                match finished.outcome {
-                    Outcome::Acked => {
-                        latencies.push(finished.latency);
-                        figures.acked.add(1);
-                    }
-                    Outcome::Failed => figures.failed.add(1),
-                    Outcome::TimedOut => figures.timed_out.add(1),
-                }
-                let slot = desk.slot(finished.task);
-                component.settled(desk, slot, finished)?;
-                if desk.held_back() > 0 || desk.shared.is_stopping() {
-                    break;
-                }
-            }
-            Ok(())
-        });
-        self.desk.shared.figures[self.executors[index].number]
-            .complete
-            .record(latencies);
+        let result = self.take_turn(index, |component, desk| component.settled(desk));
+        let number = self.executors[index].number;
+        let latencies = self.desk.latencies.drain(..);
+        self.desk.shared.figures[number].complete.record(latencies);
         result?;
         Ok(self.desk.traffic.flush(index) && self.desk.settled[index].is_empty())
     }
 
-    /// Ask the tasks of a spout executor in turn, while they give something and there is room.
+    /// Ask the tasks of a spout executor, while they give something and there is room.
     fn ask(&mut self, index: usize) -> Result<bool, Stop> {
         let mut asking = std::mem::take(&mut self.executors[index].asking);
         let before = self.desk.emits;
         let result = self.take_turn(index, |component, desk| {
             let tasks = asking.done.len();
-            let mut fruitless = 0;
-            for call in 0..CALLS.max(tasks) {
-                let slot = (asking.first + call) % tasks;
-                let mut gave = false;
-                if !asking.done[slot] && desk.pending[index][slot] < asking.max_pending {
-                    let emits = desk.emits;
-                    desk.called();
-                    if component.next_tuple(desk, slot)? == Next::Done {
-                        asking.done[slot] = true;
-                    }
-                    gave = desk.emits != emits;
-                }
-                fruitless = if gave { 0 } else { fruitless + 1 };
-                let enough = desk.emits - before >= TUPLES || desk.is_turn_over(call);
-                if fruitless == tasks || desk.held_back() > 0 || enough {
-                    break;
+            desk.begin_asking(CALLS.div_ceil(tasks), TUPLES, asking.max_pending);
+            for number in 0..tasks {
+                let slot = (asking.first + number) % tasks;
+                if !asking.done[slot] && desk.ask_next(slot) {
+                    asking.done[slot] = component.ask(desk, slot)? == Next::Done;
                 }
             }
             asking.first = (asking.first + 1) % tasks;

@@ -10,7 +10,7 @@ mod traffic;
 mod watch;
 
 pub use component::{Clock, Component, Kit, Next, Stop};
-pub use desk::{Anchor, Anchors, Desk, EmitError, One, Untracked};
+pub use desk::{Anchor, Anchors, Desk, EmitError, Input};
 pub use line::{Loop, Rest};
 pub use shared::{ExecutorPlan, Figures, Gauge, Kind, Mail, Order, Peer, Plan, Shared, Status};
 pub use traffic::Traffic;

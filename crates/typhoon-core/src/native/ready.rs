@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use super::{Value, Values};
-use crate::ack::{Finished, Lineage};
-use crate::engine::{Component, Desk, EmitError, Kit, Next, One, Stop, Untracked};
+use crate::ack::Lineage;
+use crate::engine::{Component, Desk, EmitError, Input, Kit, Next, Stop};
 use crate::flow::{Envelope, Key, STREAM_TICK};
 
 /// Which ready-made component, and its parameters.
@@ -140,43 +140,37 @@ fn emit<K: Kit>(
         desk.emit_to_nobody(slot, 0);
         return Ok(());
     }
-    match lineage.single() {
-        Some((root, _)) => desk.emit(slot, 0, payload, One { root, made })?,
-        None if !lineage.is_tracked() => desk.emit(slot, 0, payload, Untracked)?,
-        None => {
-            let mut anchors = [(lineage.clone(), 0)];
-            desk.emit(slot, 0, payload, crate::engine::Anchors(&mut anchors))?;
-            *made ^= anchors[0].1;
-        }
-    }
+    desk.emit(slot, 0, payload, Input(lineage, made))?;
     Ok(())
 }
 
 /// Native components as a kit needs them; a kit with other components wraps these calls.
 impl<P: Values + Clone + crate::flow::Key> Native<P> {
-    /// As [`Component::next_tuple`]. `name` makes the token of the n-th tuple.
-    pub fn next_tuple<K: Kit<Payload = P>>(
+    /// As [`Component::ask`]. `name` makes the token of the n-th tuple.
+    pub fn ask<K: Kit<Payload = P>>(
         &mut self,
         desk: &mut Desk<K>,
         slot: usize,
-        name: impl FnOnce(u64) -> K::Token,
+        name: impl Fn(u64) -> K::Token,
     ) -> Next {
         let (Spec::Const { limit, reliable, .. }, Some(constant)) = (&self.spec, &self.constant) else {
             return Next::Done;
         };
         let state = &mut self.state[slot];
-        if limit.is_some_and(|limit| state.made >= limit) {
-            return Next::Done;
-        }
-        state.made += 1;
-        let payload = constant.clone();
-        if !reliable {
-            let _ = emit(desk, slot, payload, &Lineage::NONE, &mut 0);
-        } else if let Some(root) = desk.open_tree(slot, name(state.made)) {
-            let mut made = 0;
-            match emit(desk, slot, payload, &Lineage::one(root, 0), &mut made) {
-                Ok(()) => desk.seal(root, made),
-                Err(Refused) => desk.fail_root(root),
+        while desk.wants(slot) {
+            if limit.is_some_and(|limit| state.made >= limit) {
+                return Next::Done;
+            }
+            state.made += 1;
+            let payload = constant.clone();
+            if !reliable {
+                let _ = emit(desk, slot, payload, &Lineage::NONE, &mut 0);
+            } else if let Some(root) = desk.open_tree(slot, name(state.made)) {
+                let mut made = 0;
+                match emit(desk, slot, payload, &Lineage::one(root, 0), &mut made) {
+                    Ok(()) => desk.seal(root, made),
+                    Err(Refused) => desk.fail_root(root),
+                }
             }
         }
         Next::More
@@ -187,6 +181,11 @@ impl<P: Values + Clone + crate::flow::Key> Native<P> {
         while let Some(envelope) = desk.take() {
             self.take(desk, envelope);
         }
+    }
+
+    /// As [`Component::settled`]: a native spout is not told what became of its tuples.
+    pub fn settled<K: Kit<Payload = P>>(desk: &mut Desk<K>) {
+        while desk.next_settled().is_some() {}
     }
 }
 
@@ -199,8 +198,8 @@ where
         Ok(())
     }
 
-    fn next_tuple(&mut self, desk: &mut Desk<K>, slot: usize) -> Result<Next, Stop> {
-        Ok(Native::next_tuple(self, desk, slot, |number| number))
+    fn ask(&mut self, desk: &mut Desk<K>, slot: usize) -> Result<Next, Stop> {
+        Ok(Native::ask(self, desk, slot, |number| number))
     }
 
     fn process(&mut self, desk: &mut Desk<K>) -> Result<(), Stop> {
@@ -208,7 +207,8 @@ where
         Ok(())
     }
 
-    fn settled(&mut self, _: &mut Desk<K>, _: usize, _: Finished<u64>) -> Result<(), Stop> {
+    fn settled(&mut self, desk: &mut Desk<K>) -> Result<(), Stop> {
+        Native::settled(desk);
         Ok(())
     }
 

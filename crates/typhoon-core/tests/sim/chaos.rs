@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use typhoon_core::ack::{Edges, Finished, Lineage, Root};
-use typhoon_core::engine::{Anchor, Anchors, Desk, EmitError, Next, One, Untracked};
+use typhoon_core::engine::{Anchor, Anchors, Desk, EmitError, Input, Next};
 use typhoon_core::flow::{Envelope, STREAM_TICK};
 
 use super::truth::{Truth, roots};
@@ -72,7 +72,12 @@ impl Spout {
             return Next::More;
         }
         if self.dice.below(10) == 0 {
-            emit(desk, slot, stamped(&mut self.stamps, slot, 0), Untracked);
+            emit(
+                desk,
+                slot,
+                stamped(&mut self.stamps, slot, 0),
+                Input(&Lineage::NONE, &mut 0),
+            );
             return Next::More;
         }
         let token = u64::from(self.tasks[slot]) << 32 | self.left[slot];
@@ -81,15 +86,7 @@ impl Spout {
         self.truth.borrow_mut().began(root, token);
         let mut made = 0;
         let row = stamped(&mut self.stamps, slot, 0);
-        let copies = emit(
-            desk,
-            slot,
-            row,
-            One {
-                root,
-                made: &mut made,
-            },
-        );
+        let copies = emit(desk, slot, row, Input(&Lineage::one(root, 0), &mut made));
         self.truth.borrow_mut().sent(&HashSet::from([root]), copies);
         desk.seal(root, made);
         self.truth.borrow_mut().fullest_outbox.max_with(desk.held_back());
@@ -212,15 +209,7 @@ impl Bolt {
         for _ in 0..self.children(desk, &held) {
             let row = stamped(&mut self.stamps, held.slot, held.depth + 1);
             let copies = match held.lineage.single() {
-                Some((root, _)) => emit(
-                    desk,
-                    held.slot,
-                    row,
-                    One {
-                        root,
-                        made: &mut held.made,
-                    },
-                ),
+                Some(_) => emit(desk, held.slot, row, Input(&held.lineage, &mut held.made)),
                 None => {
                     let mut anchors = [(held.lineage.clone(), 0)];
                     let copies = emit(desk, held.slot, row, Anchors(&mut anchors));
@@ -292,10 +281,7 @@ impl Bolt {
                 desk,
                 slot,
                 stamped(&mut self.stamps, slot, depth),
-                One {
-                    root,
-                    made: &mut made,
-                },
+                Input(&Lineage::one(root, 0), &mut made),
             );
             self.truth.borrow_mut().sent(&HashSet::from([root]), copies);
         }

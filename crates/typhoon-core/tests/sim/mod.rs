@@ -120,13 +120,21 @@ impl Component<SimKit> for Sim {
         Ok(())
     }
 
-    fn next_tuple(&mut self, desk: &mut Desk<SimKit>, slot: usize) -> Result<Next, Stop> {
-        Ok(match self {
-            Sim::Native(native, ..) => native.next_tuple(desk, slot, |number| number),
-            Sim::Spout(spout) => spout.next_tuple(desk, slot),
-            Sim::Play(play) => play(desk, Call::Next),
-            Sim::Bolt(_) => unreachable!("a bolt is not asked for tuples"),
-        })
+    fn ask(&mut self, desk: &mut Desk<SimKit>, slot: usize) -> Result<Next, Stop> {
+        if let Sim::Native(native, ..) = self {
+            return Ok(native.ask(desk, slot, |number| number));
+        }
+        while desk.wants(slot) {
+            let next = match self {
+                Sim::Spout(spout) => spout.next_tuple(desk, slot),
+                Sim::Play(play) => play(desk, Call::Next),
+                Sim::Native(..) | Sim::Bolt(_) => unreachable!("a bolt is not asked for tuples"),
+            };
+            if next == Next::Done {
+                return Ok(next);
+            }
+        }
+        Ok(Next::More)
     }
 
     fn process(&mut self, desk: &mut Desk<SimKit>) -> Result<(), Stop> {
@@ -139,12 +147,14 @@ impl Component<SimKit> for Sim {
         Ok(())
     }
 
-    fn settled(&mut self, desk: &mut Desk<SimKit>, _: usize, finished: Finished<u64>) -> Result<(), Stop> {
-        match self {
-            Sim::Native(_, _, told) => told.borrow_mut().finished.push(finished),
-            Sim::Spout(spout) => spout.settled(&finished),
-            Sim::Play(play) => drop(play(desk, Call::Settled(finished))),
-            Sim::Bolt(_) => unreachable!("a bolt has no trees"),
+    fn settled(&mut self, desk: &mut Desk<SimKit>) -> Result<(), Stop> {
+        while let Some(finished) = desk.next_settled() {
+            match self {
+                Sim::Native(_, _, told) => told.borrow_mut().finished.push(finished),
+                Sim::Spout(spout) => spout.settled(&finished),
+                Sim::Play(play) => drop(play(desk, Call::Settled(finished))),
+                Sim::Bolt(_) => unreachable!("a bolt has no trees"),
+            }
         }
         Ok(())
     }

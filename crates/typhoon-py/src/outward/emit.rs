@@ -1,0 +1,521 @@
+//! Emit, on the thread that runs the component: from the call's arguments to the desk.
+
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use typhoon_core::ack::{Lineage, Root};
+use typhoon_core::engine::{Anchor, Anchors, Desk, EmitError, Input};
+use typhoon_core::flow::TaskId;
+
+use super::arguments::{Extras, arguments, extras, list, required, result, stream_index};
+use super::foreign::foreign_emit;
+use super::settle::{anchor_list, settled_error};
+use super::values::{check, emit_error, to_payload, to_row};
+use super::{object, running};
+use crate::base;
+use crate::component::{Kept, Kit, Token};
+use crate::errors;
+use crate::handle::{Handle, Stream};
+use crate::payload::Payload;
+use crate::python::{Raw, Ref, guarded, none};
+use crate::tuple::{State, TupleObject};
+
+static TUP_ID: OnceLock<Ref> = OnceLock::new();
+
+/// Names that are compared by identity first.
+pub fn init(py: Python<'_>) {
+    TUP_ID.get_or_init(|| PyString::intern(py, "tup_id").into_any().into());
+}
+
+/// Emit from the owner's thread. Returns the tasks only if `extras` asks for them.
+#[inline(always)]
+pub fn send<A: Anchor>(
+    py: Python<'_>,
+    handle: &Handle,
+    desk: *mut Desk<Kit>,
+    index: usize,
+    values: Raw,
+    anchor: A,
+    extras: &Extras,
+) -> PyResult<Vec<TaskId>> {
+    let stream = &handle.streams[index];
+    if !stream.plain || extras.any() {
+        return send_specially(py, handle, desk, index, values, anchor, extras);
+    }
+    let payload = to_payload(py, handle, stream, values)?;
+    route(py, handle, desk, index, payload, anchor)
+}
+
+#[inline(always)]
+fn route<A: Anchor>(
+    py: Python<'_>,
+    handle: &Handle,
+    desk: *mut Desk<Kit>,
+    index: usize,
+    payload: Payload,
+    anchor: A,
+) -> PyResult<Vec<TaskId>> {
+    // SAFETY: lent for the length of the call that we are in; no reference to it lives across Python code.
+    let result = unsafe { (*desk).emit(handle.slot, index, payload, anchor) };
+    if handle.threaded {
+        wait_for_room(py, handle, desk);
+    }
+    match result {
+        Ok(()) => Ok(Vec::new()),
+        Err(error) => Err(emit_error(py, handle, &handle.streams[index], error)),
+    }
+}
+
+/// Emit on a stream that nobody subscribes to, or that is not [`Stream::plain`] for another reason.
+#[inline(never)]
+fn send_specially<A: Anchor>(
+    py: Python<'_>,
+    handle: &Handle,
+    desk: *mut Desk<Kit>,
+    index: usize,
+    values: Raw,
+    anchor: A,
+    extras: &Extras,
+) -> PyResult<Vec<TaskId>> {
+    let stream = &handle.streams[index];
+    check_direct(py, handle, stream, extras.direct)?;
+    if !stream.subscribed && extras.direct.is_none() {
+        check(py, handle, stream, values)?;
+        // SAFETY: as in `route`.
+        unsafe { (*desk).emit_to_nobody(handle.slot, index) };
+        return Ok(Vec::new());
+    }
+    let mut payload = to_payload(py, handle, stream, values)?;
+    let custom = choose(py, handle, stream, &payload)?;
+    if stream.rows {
+        payload = to_row(py, handle, stream, payload)?;
+    }
+    if custom.is_empty() && !extras.any() {
+        return route(py, handle, desk, index, payload, anchor);
+    }
+    // SAFETY: as in `route`.
+    let result = unsafe { (*desk).emit_to(handle.slot, index, payload, anchor, extras.direct, &custom) };
+    result.map_err(|error| emit_error(py, handle, stream, error))
+}
+
+pub fn check_direct(
+    py: Python<'_>,
+    handle: &Handle,
+    stream: &Stream,
+    direct: Option<TaskId>,
+) -> PyResult<()> {
+    let (is, hint) = match (stream.direct, direct) {
+        (true, None) => ("is direct", "name the task: emit(values, direct_task=...)"),
+        (false, Some(_)) => ("is not direct", "declare it by Stream(fields, name, direct=True)"),
+        _ => return Ok(()),
+    };
+    let message = format!(
+        "'{}': stream '{}' {is}\nhint: {hint}",
+        handle.component, stream.name
+    );
+    Err(errors::new(py, "EmitError", message))
+}
+
+/// Ask the objects of custom groupings.
+fn choose(
+    py: Python<'_>,
+    handle: &Handle,
+    stream: &Stream,
+    payload: &Payload,
+) -> PyResult<Vec<(usize, Vec<TaskId>)>> {
+    let mut chosen = Vec::new();
+    for (route, grouping, targets) in &stream.custom {
+        let grouping = grouping.bind(py);
+        let values = payload.to_tuple().ok_or_else(|| PyErr::fetch(py))?;
+        let answer = grouping.call_method1("choose_tasks", (handle.task, values.bind(py)))?;
+        let tasks = answer
+            .extract::<Vec<TaskId>>()
+            .ok()
+            .filter(|tasks| tasks.iter().all(|t| targets.contains(t)));
+        let Some(tasks) = tasks else {
+            let message = format!(
+                "'{}' on stream '{}': choose_tasks of {} returned {}, which is not a list of tasks out of {targets:?}\n\
+                 hint: return some of the target_tasks that prepare got",
+                handle.component,
+                stream.name,
+                grouping.get_type(),
+                answer.repr()?
+            );
+            return Err(errors::new(py, "EmitError", message));
+        };
+        chosen.push((*route, tasks));
+    }
+    Ok(chosen)
+}
+
+/// On a thread of its own, an executor waits in emit while those who get its tuples are full.
+fn wait_for_room(py: Python<'_>, handle: &Handle, desk: *mut Desk<Kit>) {
+    // SAFETY: as in `route`; the desk is this thread's, and only it uses it while the GIL is away.
+    unsafe {
+        if (*desk).held_back() < handle.high_water {
+            return;
+        }
+        while !(*desk).relieve() && (*desk).held_back() >= handle.high_water && !handle.shared.is_stopping() {
+            let Some(waker) = handle.shared.peers[handle.line].waker() else {
+                return;
+            };
+            py.detach(|| waker.wait(Some(Duration::from_millis(5)), &[]));
+        }
+    }
+}
+
+// ---------------------------------------------------------------------- spouts
+
+pub unsafe extern "C" fn spout_emit(slf: Raw, args: *const Raw, given: isize, keywords: Raw) -> Raw {
+    guarded(|py| {
+        // The usual call: emit(values, tup_id=...), from the thread that runs the spout.
+        if let (1, Some(id), Some(handle)) = (given, only_id(args, keywords), base::handle(slf))
+            && let (Some(desk), Some(index)) = (handle.desk(), handle.default)
+        {
+            // SAFETY: vectorcall's array has one argument.
+            let values = unsafe { *args };
+            spout_send(py, slf, handle, desk, index, values, id, &Extras::default())?;
+            return Ok(none());
+        }
+        let handle = running(py, slf)?;
+        let names = ["tup", "tup_id", "stream", "direct_task", "need_task_ids"];
+        let [values, id, stream, direct, ids] = arguments(py, "emit", names, (args, given, keywords))?;
+        let extras = extras(py, direct, ids)?;
+        let index = stream_index(py, handle, stream)?;
+        let values = required(values, "emit")?;
+        let tasks = spout_any(py, slf, handle, index, values, id, &extras)?;
+        result(py, tasks, &extras)
+    })
+}
+
+/// The tup_id, where nothing but that (or nothing at all) is given by keyword. None means: look closer.
+#[inline(always)]
+fn only_id(args: *const Raw, keywords: Raw) -> Option<Option<Raw>> {
+    if keywords.is_null() {
+        return Some(None);
+    }
+    // SAFETY: vectorcall's arrays: the values of the keywords stand after the one positional argument.
+    unsafe {
+        let known = TUP_ID
+            .get()
+            .is_some_and(|name| ffi::PyTuple_GET_ITEM(keywords, 0) == name.as_ptr());
+        if ffi::PyTuple_GET_SIZE(keywords) != 1 || !known {
+            return None;
+        }
+        let id = *args.add(1);
+        Some((id != ffi::Py_None()).then_some(id))
+    }
+}
+
+fn spout_any(
+    py: Python<'_>,
+    slf: Raw,
+    handle: &Handle,
+    index: usize,
+    values: Raw,
+    id: Option<Raw>,
+    extras: &Extras,
+) -> PyResult<Vec<TaskId>> {
+    match handle.desk() {
+        Some(desk) => spout_send(py, slf, handle, desk, index, values, id, extras),
+        None => {
+            let token = id.map(|id| checked_id(py, handle, id)).transpose()?;
+            foreign_emit(py, handle, index, values, &[], token, extras)
+        }
+    }
+}
+
+fn checked_id(py: Python<'_>, handle: &Handle, id: Raw) -> PyResult<Ref> {
+    // SAFETY: alive, GIL held.
+    unsafe {
+        let plain = ffi::PyLong_CheckExact(id) != 0 || ffi::PyUnicode_CheckExact(id) != 0;
+        if !plain && ffi::PyObject_Hash(id) == -1 {
+            let cause = PyErr::fetch(py);
+            let message = format!(
+                "'{}': the tup_id {} is not hashable, so its ack could not be told from others\n\
+                 hint: use a number, a str or a tuple of these",
+                handle.component,
+                object(py, id).repr()?
+            );
+            let error = PyTypeError::new_err(message);
+            error.set_cause(py, Some(cause));
+            return Err(error);
+        }
+        Ok(Ref::share(id))
+    }
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the hot path: a struct would be built per tuple"
+)]
+#[inline(always)]
+pub fn spout_send(
+    py: Python<'_>,
+    slf: Raw,
+    handle: &Handle,
+    desk: *mut Desk<Kit>,
+    index: usize,
+    values: Raw,
+    id: Option<Raw>,
+    extras: &Extras,
+) -> PyResult<Vec<TaskId>> {
+    let untracked = Input(&Lineage::NONE, &mut 0);
+    let Some(id) = id else {
+        return send(py, handle, desk, index, values, untracked, extras);
+    };
+    let id = checked_id(py, handle, id)?;
+    if !handle.acking {
+        let tasks = send(py, handle, desk, index, values, untracked, extras)?;
+        object(py, slf).call_method1("ack", (id.bind(py),))?;
+        return Ok(tasks);
+    }
+    if handle.to_replay.load(Ordering::Relaxed) != 0 {
+        handle.note_replay(py, &id)?;
+    }
+    let token = match handle.keep_values {
+        true => keep(py, handle, index, values, id)?,
+        false => Token::Object(id),
+    };
+    // SAFETY: as in `route`.
+    let Some(root) = (unsafe { (*desk).open_tree(handle.slot, token) }) else {
+        return Err(too_many_trees(py, handle, index));
+    };
+    let (lineage, mut made) = (Lineage::one(root, 0), 0);
+    let sent = send(
+        py,
+        handle,
+        desk,
+        index,
+        values,
+        Input(&lineage, &mut made),
+        extras,
+    );
+    // SAFETY: as in `route`; the token of a tree that is taken back is dropped after the borrow.
+    let forgotten = unsafe {
+        match &sent {
+            Ok(_) => {
+                (*desk).seal(root, made);
+                None
+            }
+            Err(_) => (*desk).cancel_tree(handle.slot, root),
+        }
+    };
+    drop(forgotten);
+    sent
+}
+
+/// A token that has the values too, for a tuple that may have to go to `__dead_letter`.
+#[cold]
+fn keep(py: Python<'_>, handle: &Handle, index: usize, values: Raw, id: Ref) -> PyResult<Token> {
+    let payload = to_payload(py, handle, &handle.streams[index], values)?;
+    let values = payload.to_tuple().ok_or_else(|| PyErr::fetch(py))?;
+    Ok(Token::Kept(Box::new(Kept {
+        id,
+        values,
+        stream: index,
+    })))
+}
+
+#[cold]
+fn too_many_trees(py: Python<'_>, handle: &Handle, index: usize) -> PyErr {
+    emit_error(py, handle, &handle.streams[index], EmitError::TooManyTrees)
+}
+
+pub unsafe extern "C" fn spout_emit_many(slf: Raw, args: *const Raw, given: isize, keywords: Raw) -> Raw {
+    guarded(|py| {
+        let handle = running(py, slf)?;
+        let names = ["tuples", "tup_ids", "stream"];
+        let [tuples, ids, stream] = arguments(py, "emit_many", names, (args, given, keywords))?;
+        let index = stream_index(py, handle, stream)?;
+        let tuples = list(py, required(tuples, "emit_many")?)?;
+        let ids = ids.map(|ids| list(py, ids)).transpose()?;
+        if let Some(ids) = ids.as_ref().filter(|ids| ids.len() != tuples.len()) {
+            let message = format!(
+                "emit_many() got {} tuples and {} tup_ids",
+                tuples.len(),
+                ids.len()
+            );
+            return Err(PyValueError::new_err(message));
+        }
+        for (number, values) in tuples.iter().enumerate() {
+            let id = ids.as_ref().map(|ids| ids[number].as_ptr());
+            // SAFETY: None is always there.
+            let id = id.filter(|id| *id != unsafe { ffi::Py_None() });
+            spout_any(py, slf, handle, index, values.as_ptr(), id, &Extras::default())?;
+        }
+        Ok(none())
+    })
+}
+
+// ---------------------------------------------------------------------- bolts
+
+pub unsafe extern "C" fn bolt_emit(slf: Raw, args: *const Raw, given: isize, keywords: Raw) -> Raw {
+    guarded(|py| {
+        // The usual call: emit(values), from the thread that runs the bolt.
+        if given == 1
+            && keywords.is_null()
+            && let Some(handle) = base::handle(slf)
+            && let (Some(desk), Some(index)) = (handle.desk(), handle.default)
+        {
+            // SAFETY: vectorcall's array has one argument.
+            let values = unsafe { *args };
+            anchored(py, handle, desk, index, values, &Extras::default())?;
+            return Ok(none());
+        }
+        let handle = running(py, slf)?;
+        let names = ["tup", "stream", "anchors", "direct_task", "need_task_ids"];
+        let [values, stream, anchors, direct, ids] = arguments(py, "emit", names, (args, given, keywords))?;
+        let extras = extras(py, direct, ids)?;
+        let index = stream_index(py, handle, stream)?;
+        let values = required(values, "emit")?;
+        let tasks = bolt_any(py, handle, index, values, anchors, &extras)?;
+        result(py, tasks, &extras)
+    })
+}
+
+pub unsafe extern "C" fn bolt_emit_many(slf: Raw, args: *const Raw, given: isize, keywords: Raw) -> Raw {
+    guarded(|py| {
+        let handle = running(py, slf)?;
+        let names = ["tuples", "stream", "anchors"];
+        let [tuples, stream, anchors] = arguments(py, "emit_many", names, (args, given, keywords))?;
+        let index = stream_index(py, handle, stream)?;
+        let tuples = required(tuples, "emit_many")?;
+        let extras = Extras::default();
+        // SAFETY: alive; a list is read by index, since an emit may change it.
+        unsafe {
+            let Some(desk) = handle.desk().filter(|_| anchors.is_none()) else {
+                for values in list(py, tuples)? {
+                    bolt_any(py, handle, index, values.as_ptr(), anchors, &extras)?;
+                }
+                return Ok(none());
+            };
+            if ffi::PyList_CheckExact(tuples) != 0 {
+                let mut number = 0;
+                while number < ffi::PyList_GET_SIZE(tuples) {
+                    let values = Ref::share(ffi::PyList_GET_ITEM(tuples, number));
+                    anchored(py, handle, desk, index, values.as_ptr(), &extras)?;
+                    number += 1;
+                }
+                return Ok(none());
+            }
+            let tuples = Ref::steal(ffi::PyObject_GetIter(tuples)).ok_or_else(|| PyErr::fetch(py))?;
+            while let Some(values) = Ref::steal(ffi::PyIter_Next(tuples.as_ptr())) {
+                anchored(py, handle, desk, index, values.as_ptr(), &extras)?;
+            }
+        }
+        PyErr::take(py).map_or_else(|| Ok(none()), Err)
+    })
+}
+
+fn bolt_any(
+    py: Python<'_>,
+    handle: &Handle,
+    index: usize,
+    values: Raw,
+    anchors: Option<Raw>,
+    extras: &Extras,
+) -> PyResult<Vec<TaskId>> {
+    let Some(anchors) = anchors else {
+        return match handle.desk() {
+            Some(desk) => anchored(py, handle, desk, index, values, extras),
+            None => foreign_emit(py, handle, index, values, &[], None, extras),
+        };
+    };
+    let anchors = anchor_list(py, handle, anchors)?;
+    let Some(desk) = handle.desk() else {
+        return foreign_emit(py, handle, index, values, &anchors, None, extras);
+    };
+    // SAFETY: Tuples, by `anchor_list`.
+    let lineage = |anchor: &Ref| unsafe { (*anchor.as_ptr().cast::<TupleObject>()).lineage.clone() };
+    let mut pairs: Vec<(Lineage, u64)> = anchors.iter().map(|anchor| (lineage(anchor), 0)).collect();
+    let tasks = send(py, handle, desk, index, values, Anchors(&mut pairs), extras)?;
+    for (anchor, (_, made)) in anchors.iter().zip(&pairs) {
+        // SAFETY: as above.
+        unsafe { (*anchor.as_ptr().cast::<TupleObject>()).made ^= made };
+    }
+    Ok(tasks)
+}
+
+/// Emit anchored to what is being processed.
+#[inline(always)]
+fn anchored(
+    py: Python<'_>,
+    handle: &Handle,
+    desk: *mut Desk<Kit>,
+    index: usize,
+    values: Raw,
+    extras: &Extras,
+) -> PyResult<Vec<TaskId>> {
+    let current = handle.current.load(Ordering::Relaxed);
+    if current.is_null() {
+        return unbound(py, handle, desk, index, values, extras);
+    }
+    // SAFETY: set only while the call that processes this tuple lasts; no reference into it is kept across `send`.
+    unsafe {
+        let lineage = match (*current).state {
+            State::Open => (*current).lineage.clone(),
+            _ if (*current).lineage.is_tracked() => return Err(settled_error(py, handle)),
+            _ => Lineage::NONE,
+        };
+        let mut made = 0;
+        let sent = send(
+            py,
+            handle,
+            desk,
+            index,
+            values,
+            Input(&lineage, &mut made),
+            extras,
+        );
+        (*current).made ^= made;
+        sent
+    }
+}
+
+/// Emit outside of any tuple, or in a batch: then for the whole batch.
+#[inline(never)]
+fn unbound(
+    py: Python<'_>,
+    handle: &Handle,
+    desk: *mut Desk<Kit>,
+    index: usize,
+    values: Raw,
+    extras: &Extras,
+) -> PyResult<Vec<TaskId>> {
+    if !handle.in_batch.load(Ordering::Relaxed) {
+        return send(
+            py,
+            handle,
+            desk,
+            index,
+            values,
+            Input(&Lineage::NONE, &mut 0),
+            extras,
+        );
+    }
+    if handle.relay_root.load(Ordering::Relaxed) == 0 {
+        // SAFETY: as in `route`.
+        let root = unsafe { (*desk).open_relay() };
+        let root = root.ok_or_else(|| too_many_trees(py, handle, index))?;
+        handle.relay_root.store(root.bits(), Ordering::Relaxed);
+    }
+    let root = Root::from_bits(handle.relay_root.load(Ordering::Relaxed));
+    let (lineage, mut made) = (Lineage::one(root, 0), 0);
+    let sent = send(
+        py,
+        handle,
+        desk,
+        index,
+        values,
+        Input(&lineage, &mut made),
+        extras,
+    );
+    handle.relay_made.fetch_xor(made, Ordering::Relaxed);
+    sent
+}

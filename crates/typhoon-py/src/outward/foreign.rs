@@ -1,0 +1,205 @@
+//! Emits by threads that do not run the component: handed in, and carried out on the owner's thread.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use typhoon_core::ack::Lineage;
+use typhoon_core::engine::{Anchors, Desk, EmitError};
+use typhoon_core::flow::TaskId;
+
+use super::arguments::Extras;
+use super::emit::{check_direct, send, spout_send};
+use super::settle::settled_error;
+use super::values::{emit_error, to_payload};
+use crate::component::{Kit, Request};
+use crate::errors;
+use crate::handle::Handle;
+use crate::hash;
+use crate::python::{Raw, Ref};
+use crate::tuple::{State, TupleObject};
+
+/// An emit that another thread handed in. Until it is carried out it is a tuple of its own: `lineage` has an edge for
+/// it in each anchor's trees, so that none of them can end before.
+pub struct Foreign {
+    index: usize,
+    values: Ref,
+    lineage: Lineage,
+    token: Option<Ref>,
+    direct: Option<TaskId>,
+    reply: Option<std::sync::mpsc::SyncSender<Vec<TaskId>>>,
+}
+
+pub fn foreign_emit(
+    py: Python<'_>,
+    handle: &Handle,
+    index: usize,
+    values: Raw,
+    anchors: &[Ref],
+    token: Option<Ref>,
+    extras: &Extras,
+) -> PyResult<Vec<TaskId>> {
+    let stream = &handle.streams[index];
+    let payload = to_payload(py, handle, stream, values)?;
+    let values = payload.to_tuple().ok_or_else(|| PyErr::fetch(py))?;
+    check_direct(py, handle, stream, extras.direct)?;
+    for key in &stream.keys {
+        // SAFETY: in range: the arity was checked.
+        let value = unsafe { ffi::PyTuple_GET_ITEM(values.as_ptr(), *key as isize) };
+        hash::check(value).map_err(|error| emit_error(py, handle, stream, EmitError::Key(error)))?;
+    }
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let receiver = std::sync::Mutex::new(receiver);
+    let reply = extras.task_ids.then_some(sender);
+    wait_for_turn(py, handle)?;
+    let lineage = foreign_lineage(py, handle, anchors)?;
+    handle.foreign.fetch_add(1, Ordering::SeqCst);
+    handle.post(Request::Emit(
+        handle.slot,
+        Foreign {
+            index,
+            values,
+            lineage,
+            token,
+            direct: extras.direct,
+            reply,
+        },
+    ));
+    if !extras.task_ids {
+        return Ok(Vec::new());
+    }
+    let calls = || handle.shared.figures[handle.number].calls.get();
+    let (mut seen, mut since) = (calls(), Instant::now());
+    loop {
+        let answer = py.detach(|| receive(&receiver, Duration::from_millis(20)));
+        match answer {
+            Ok(tasks) => return Ok(tasks),
+            Err(_) if !handle.is_live() => return running_again(py, handle),
+            Err(_) if calls() != seen => (seen, since) = (calls(), Instant::now()),
+            Err(_) if since.elapsed() > Duration::from_secs(1) => {
+                let message = format!(
+                    "'{}' emitted from another thread with need_task_ids while its own thread is busy in one call, \
+                     perhaps waiting for this very thread\nhint: emit without need_task_ids",
+                    handle.component
+                );
+                return Err(errors::new(py, "WouldDeadlockError", message));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// An edge from each anchor to the emit that is handed in now. Nothing after this may refuse the emit.
+fn foreign_lineage(py: Python<'_>, handle: &Handle, anchors: &[Ref]) -> PyResult<Lineage> {
+    let tuples = || anchors.iter().map(|anchor| anchor.as_ptr().cast::<TupleObject>());
+    // SAFETY: Tuples, by `anchor_list`; the GIL guards their fields.
+    if tuples().any(|tuple| unsafe { (*tuple).state } == State::Settled) {
+        return Err(settled_error(py, handle));
+    }
+    let mut pairs = Vec::new();
+    for tuple in tuples() {
+        let edge = handle.foreign_edge();
+        // SAFETY: as above.
+        unsafe {
+            (*tuple).made ^= edge;
+            (*tuple).lineage.each(|root, _| pairs.push((root, edge)));
+        }
+    }
+    Ok(Lineage::many(pairs))
+}
+
+/// Wait for an answer, without the GIL.
+pub fn receive<T>(receiver: &Mutex<Receiver<T>>, timeout: Duration) -> Result<T, RecvTimeoutError> {
+    receiver
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .recv_timeout(timeout)
+}
+
+fn running_again(py: Python<'_>, handle: &Handle) -> PyResult<Vec<TaskId>> {
+    let message = format!(
+        "'{}' was closed before its emit was carried out",
+        handle.component
+    );
+    Err(errors::new(py, "NotRunningError", message))
+}
+
+/// Another thread waits while too many emits of its kind are waiting, but not for a thread that stays in one and the same
+/// call: that might be waiting for us. Then emits are let through, up to the hard limit, until that call has ended.
+fn wait_for_turn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
+    let calls = || handle.shared.figures[handle.number].calls.get();
+    let (mut seen, mut since) = (calls(), Instant::now());
+    while handle.foreign.load(Ordering::SeqCst) >= handle.high_water {
+        if !handle.is_live() {
+            return running_again(py, handle).map(drop);
+        }
+        let stays = handle.owner_is_calling() && calls() == seen;
+        if stays && (handle.stays_in.load(Ordering::Relaxed) == seen || since.elapsed() > PATIENCE) {
+            handle.stays_in.store(seen, Ordering::Relaxed);
+            if handle.foreign.load(Ordering::SeqCst) >= handle.hard_limit {
+                return Err(emit_error(py, handle, &handle.streams[0], EmitError::Full));
+            }
+            return Ok(());
+        }
+        py.detach(|| std::thread::sleep(Duration::from_micros(200)));
+        if calls() != seen {
+            (seen, since) = (calls(), Instant::now());
+        }
+    }
+    Ok(())
+}
+
+/// So long a call is taken to make progress.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+impl Foreign {
+    /// Carry it out, on the owner's thread.
+    pub fn perform(
+        self,
+        py: Python<'_>,
+        handle: &Handle,
+        desk: *mut Desk<Kit>,
+        object_of: Raw,
+    ) -> PyResult<()> {
+        handle.foreign.fetch_sub(1, Ordering::SeqCst);
+        let extras = Extras {
+            direct: self.direct,
+            task_ids: self.reply.is_some(),
+        };
+        let values = self.values.as_ptr();
+        let tasks = match self.token {
+            Some(id) => {
+                let id = Some(id.as_ptr());
+                spout_send(py, object_of, handle, desk, self.index, values, id, &extras)?
+            }
+            None => {
+                let mut anchors = [(self.lineage, 0)];
+                let sent = send(
+                    py,
+                    handle,
+                    desk,
+                    self.index,
+                    values,
+                    Anchors(&mut anchors),
+                    &extras,
+                );
+                let [(lineage, made)] = &anchors;
+                // SAFETY: as in `route`.
+                unsafe {
+                    match &sent {
+                        Ok(_) => (*desk).pass(lineage, *made),
+                        Err(_) => (*desk).fail(lineage),
+                    }
+                }
+                sent?
+            }
+        };
+        if let Some(reply) = self.reply {
+            let _ = reply.try_send(tasks);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Acks, fails and the like of tuples that a task was given.
+
+use std::sync::atomic::Ordering;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use super::arguments::list;
+use super::{object, running};
+use crate::base;
+use crate::component::Request;
+use crate::errors;
+use crate::handle::Handle;
+use crate::python::{Raw, Ref, guarded, none};
+use crate::tuple::{self, State, TupleObject};
+
+pub fn settled_error(py: Python<'_>, handle: &Handle) -> PyErr {
+    let message = format!(
+        "'{}' emitted for a tuple that it has acked or failed before, so the new one could not be tracked\n\
+         hint: emit first, then ack; or pass anchors=[]",
+        handle.component
+    );
+    errors::new(py, "AlreadySettledError", message)
+}
+
+/// A Tuple, or the id of one that this task was given.
+fn find(py: Python<'_>, handle: &Handle, raw: Raw) -> PyResult<Option<Ref>> {
+    if tuple::check(raw) {
+        // SAFETY: alive.
+        return Ok(Some(unsafe { Ref::share(raw) }));
+    }
+    let id = object(py, raw).extract::<String>().map_err(|_| {
+        PyTypeError::new_err(format!(
+            "'{}': expected a Tuple or its id, got {:?}",
+            handle.component,
+            object(py, raw)
+        ))
+    })?;
+    match handle.find(&id) {
+        Some(weak) => {
+            let found = weak.bind(py).call0()?;
+            Ok((!found.is_none()).then(|| found.into()))
+        }
+        None => Ok(None),
+    }
+}
+
+pub fn anchor_list(py: Python<'_>, handle: &Handle, anchors: Raw) -> PyResult<Vec<Ref>> {
+    let mut found = Vec::new();
+    let single = tuple::check(anchors);
+    let anchors = if single {
+        vec![object(py, anchors)]
+    } else {
+        list(py, anchors)?
+    };
+    for anchor in anchors {
+        let tuple = find(py, handle, anchor.as_ptr())?.ok_or_else(|| settled_error(py, handle))?;
+        let content = tuple.as_ptr().cast::<TupleObject>();
+        // SAFETY: a Tuple; GIL held.
+        let (state, own) = unsafe { ((*content).state, (*content).handle.get()) };
+        match (state, own) {
+            (State::Settled, _) => return Err(settled_error(py, handle)),
+            (State::Open, Some(own)) if own.number == handle.number => found.push(tuple),
+            (State::Open, _) => return Err(not_received(handle, &anchor)?),
+            // Nothing to track: a tick, or a tuple made by hand.
+            (State::Loose, _) => {}
+        }
+    }
+    Ok(found)
+}
+
+fn not_received(handle: &Handle, tuple: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let message = format!(
+        "'{}' (task {}) was not given {}\nhint: a tuple is acked, failed and anchored to by the task whose process got it",
+        handle.component,
+        handle.task,
+        tuple.repr()?
+    );
+    Ok(PyValueError::new_err(message))
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Verdict {
+    Ack,
+    Fail,
+    Reset,
+}
+
+pub unsafe extern "C" fn ack(slf: Raw, tup: Raw) -> Raw {
+    guarded(|py| settle(py, slf, tup, Verdict::Ack))
+}
+
+pub unsafe extern "C" fn fail(slf: Raw, tup: Raw) -> Raw {
+    guarded(|py| settle(py, slf, tup, Verdict::Fail))
+}
+
+pub unsafe extern "C" fn reset_timeout(slf: Raw, tup: Raw) -> Raw {
+    guarded(|py| settle(py, slf, tup, Verdict::Reset))
+}
+
+fn settle(py: Python<'_>, slf: Raw, tup: Raw, verdict: Verdict) -> PyResult<Raw> {
+    let Some(handle) = base::handle(slf) else {
+        return running(py, slf).map(|_| none());
+    };
+    if !handle.is_live() {
+        return Ok(none());
+    }
+    let Some(tuple) = find(py, handle, tup)? else {
+        handle.again.fetch_add(1, Ordering::Relaxed);
+        return Ok(none());
+    };
+    let content = tuple.as_ptr().cast::<TupleObject>();
+    // SAFETY: a Tuple; GIL held; no reference into it is kept across a call.
+    unsafe {
+        match (*content).state {
+            State::Loose => return Ok(none()),
+            State::Settled => {
+                if verdict != Verdict::Reset && handle.again.fetch_add(1, Ordering::Relaxed) == 0 {
+                    let logger = py
+                        .import("logging")?
+                        .call_method1("getLogger", ("typhoon.worker",))?;
+                    let text =
+                        "%r acked or failed a tuple a second time; that is ignored (and counted from now on)";
+                    logger.call_method1("warning", (text, handle.component.as_str()))?;
+                }
+                return Ok(none());
+            }
+            State::Open => {}
+        }
+        if (*content)
+            .handle
+            .get()
+            .is_none_or(|own| own.number != handle.number)
+        {
+            return Err(not_received(handle, &object(py, tuple.as_ptr()))?);
+        }
+        let (lineage, made) = ((*content).lineage.clone(), (*content).made);
+        if verdict != Verdict::Reset {
+            TupleObject::settle(content);
+        }
+        match (handle.desk(), verdict) {
+            (Some(desk), Verdict::Ack) => (*desk).ack(&lineage, made),
+            (Some(desk), Verdict::Fail) => (*desk).fail(&lineage),
+            (Some(desk), Verdict::Reset) => (*desk).reset_timeout(&lineage),
+            (None, Verdict::Ack) => handle.post(Request::Ack(lineage, made)),
+            (None, Verdict::Fail) => handle.post(Request::Fail(lineage)),
+            (None, Verdict::Reset) => handle.post(Request::Reset(lineage)),
+        }
+    }
+    Ok(none())
+}
