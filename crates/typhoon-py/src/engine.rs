@@ -12,8 +12,7 @@ use pyo3::types::PyDict;
 use typhoon_core::engine::{
     Clock, ExecutorPlan as CoreExecutor, Kind, Loop, Mail, Order, Plan, Rest, Shared, Stop, Watchdog,
 };
-use typhoon_core::flow::{Outlet, Place};
-use typhoon_core::measure::Counter;
+use typhoon_core::flow::{Emits, Outlet, Place};
 use typhoon_core::native::{Native, Spec, Value};
 
 use crate::clock::{self, WorkerClock};
@@ -39,8 +38,7 @@ struct Line {
 struct Counts {
     executor: usize,
     stream: String,
-    emitted: Arc<Counter>,
-    transferred: Arc<Counter>,
+    count: Arc<Emits>,
 }
 
 /// The engine of one worker, made from a plan (see `plan.rs`). `run(line)` is called once for each line, on a thread
@@ -160,6 +158,7 @@ impl Engine {
         self.shared
             .figures
             .iter()
+            .map(Arc::as_ref)
             .zip(&self.shared.gauges)
             .map(one)
             .collect()
@@ -167,7 +166,10 @@ impl Engine {
 
     /// (executor, stream, emitted, transferred) of each output stream of each task.
     fn streams(&self) -> Vec<(usize, String, u64, u64)> {
-        let one = |c: &Counts| (c.executor, c.stream.clone(), c.emitted.get(), c.transferred.get());
+        let one = |counts: &Counts| {
+            let (stream, count) = (counts.stream.clone(), &counts.count);
+            (counts.executor, stream, count.emitted(), count.transferred())
+        };
         self.counts.iter().map(one).collect()
     }
 
@@ -464,24 +466,20 @@ impl Builder {
         let turn = self.draw() as usize;
         let one = |plan: &OutletPlan| {
             let outlet = Outlet {
+                source: task.id,
                 stream: plan.number,
-                arity: plan.fields.len(),
-                direct: plan.direct,
-                custom: plan.routes.iter().any(|route| route.object.is_some()),
                 routes: plan
                     .routes
                     .iter()
                     .enumerate()
                     .map(|(number, route)| route.route(number, turn))
                     .collect(),
-                emitted: Arc::default(),
-                transferred: Arc::default(),
+                count: Arc::default(),
             };
             let counts = Counts {
                 executor: executor.number,
                 stream: plan.name.clone(),
-                emitted: Arc::clone(&outlet.emitted),
-                transferred: Arc::clone(&outlet.transferred),
+                count: Arc::clone(&outlet.count),
             };
             (outlet, counts)
         };

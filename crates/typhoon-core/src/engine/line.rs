@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use super::spout::{Asking, Ticking};
 use super::{Clock, Component, Desk, Kind, Kit, Mail, Next, Order, Plan, Shared, Stop};
 use crate::ack::Lineage;
-use crate::flow::{Envelope, STREAM_TICK, TaskId, Way};
+use crate::flow::{Envelope, Queue, STREAM_TICK, TaskId, Way};
 
 /// Calls of `next_tuple` per round at most (one per task at least), and tuples after which a spout's turn ends.
 const CALLS: usize = 64;
@@ -205,7 +205,7 @@ impl<K: Kit> Loop<K> {
         if free && self.executors[index].asking.is_due(now) && !self.executors[index].asking.all_done() {
             busy |= self.ask(index)?;
         }
-        let pending = self.desk.pending[index].iter().map(|n| u64::from(*n)).sum();
+        let pending = self.desk.pending_of(index).iter().map(|n| u64::from(*n)).sum();
         self.desk.shared.figures[self.executors[index].number]
             .pending
             .set(pending);
@@ -242,7 +242,7 @@ impl<K: Kit> Loop<K> {
         let all_full = asking
             .done
             .iter()
-            .zip(&self.desk.pending[index])
+            .zip(self.desk.pending_of(index))
             .all(|(d, n)| *d || *n >= asking.max_pending);
         if gave || all_full {
             asking.gave(self.desk.clock.now());
@@ -324,7 +324,7 @@ impl<K: Kit> Loop<K> {
             return false;
         }
         let mut ended = Vec::new();
-        self.desk.ledger.sweep(now, |settled| ended.push(settled));
+        self.desk.ledger.sweep(|settled| ended.push(settled));
         for settled in ended {
             self.desk.timed_out(settled);
         }
@@ -379,7 +379,7 @@ impl<K: Kit> Loop<K> {
             return Rest::Busy;
         }
         let stuck = !self.desk.traffic.is_empty();
-        let settled = self.desk.settled.iter().all(std::collections::VecDeque::is_empty);
+        let settled = self.desk.settled.iter().all(Queue::is_empty);
         let spouts = &self.executors[..self.spouts];
         let ended =
             settled && self.desk.ledger.pending() == 0 && spouts.iter().all(|spout| spout.asking.all_done());
@@ -397,7 +397,7 @@ impl<K: Kit> Loop<K> {
         }
         for (index, spout) in spouts.iter().enumerate() {
             let full = |(slot, done): (usize, &bool)| {
-                *done || self.desk.pending[index][slot] >= spout.asking.max_pending
+                *done || self.desk.pending_of(index)[slot] >= spout.asking.max_pending
             };
             if !spout.asking.done.iter().enumerate().all(full) && self.desk.traffic.held_back(index) == 0 {
                 next = next.min(spout.asking.next().unwrap_or(u64::MAX));
