@@ -760,7 +760,7 @@ impl Executor {
 }
 
 /// Tuples that one call of `process_many` gets at most, and spares that a task keeps.
-const BATCH: usize = 256;
+const BATCH: usize = 128;
 
 impl engine::Component<Kit> for Component {
     fn open(&mut self, desk: &mut Desk<Kit>) -> Result<(), Stop> {
