@@ -45,7 +45,7 @@ class Timed(NamedTuple):
 
 
 def run_timed(topology: Any, watch: Stopwatch, config: Mapping[str, Any]) -> Timed:
-    """Run ``topology`` to its end. Starting and closing are not in the time, nor is what the last round left."""
+    """Run ``topology`` to its end. Starting, closing and what the last round left take no time."""
     gc.collect()
     with LocalCluster() as cluster:
         running = cluster.submit("bench", topology, config)
