@@ -52,7 +52,7 @@ class SpoutBase:
     ) -> list[int] | None: ...
     def emit_many(
         self,
-        tuples: Sequence[Any],
+        tuples: Iterable[Any],
         tup_ids: Iterable[Hashable] | None = None,
         stream: str | None = None,
     ) -> None: ...
@@ -71,7 +71,7 @@ class BoltBase:
     ) -> list[int] | None: ...
     def emit_many(
         self,
-        tuples: Sequence[Any],
+        tuples: Iterable[Any],
         stream: str | None = None,
         anchors: Iterable[Tuple | str] | Tuple | None = None,
     ) -> None: ...
