@@ -88,6 +88,8 @@ pub struct Desk<K: Kit> {
     /// Emits so far; tells whether a call emitted.
     pub(super) emits: u64,
     spell: Spell,
+    /// Input that executors of this loop work on outside of their turns.
+    pub(super) away: usize,
     /// When this turn began.
     began: u64,
     /// From emit to the turn in which the spout is told, of the trees that were taken in this turn.
@@ -174,6 +176,7 @@ impl<K: Kit> Desk<K> {
             seat: Seat::default(),
             own: Arc::default(),
             left: 0,
+            away: 0,
             began: 0,
             turn_ends: 0,
             emits: 0,
@@ -187,12 +190,36 @@ impl<K: Kit> Desk<K> {
     // ------------------------------------------------------------------ taking
 
     pub(super) fn begin_turn(&mut self, executor: usize, now: u64) {
-        self.executor = executor;
-        self.seat = self.seats[executor];
-        self.own = Arc::clone(&self.shared.figures[self.seat.number]);
+        self.sit(executor);
         self.began = now;
         self.turn_ends = now.saturating_add(QUANTUM);
         self.left = STRIDE;
+    }
+
+    /// Emits, acks and fails that follow are this executor's (its number in the loop). Between two steps only: in a
+    /// turn it is the executor whose turn it is.
+    pub fn sit(&mut self, executor: usize) {
+        if self.executor != executor || self.seat.tasks == 0 {
+            self.executor = executor;
+            self.seat = self.seats[executor];
+            self.own = Arc::clone(&self.shared.figures[self.seat.number]);
+        }
+    }
+
+    /// The executor whose turn it is goes on with one input after its turn; [`Desk::come_back`] must follow.
+    pub fn go_away(&mut self) {
+        self.away += 1;
+    }
+
+    /// An executor is done with an input that outlasted its turn; it may take others.
+    pub fn come_back(&mut self, executor: usize) {
+        self.away -= 1;
+        self.traffic.set_shut(executor, false);
+    }
+
+    /// The executor whose turn it is takes no more until [`Desk::come_back`].
+    pub fn shut(&mut self) {
+        self.traffic.set_shut(self.executor, true);
     }
 
     /// The next tuple for the executor whose turn it is; None when the turn is over.

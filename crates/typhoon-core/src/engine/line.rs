@@ -144,6 +144,11 @@ impl<K: Kit> Loop<K> {
         }
     }
 
+    /// What components work with, for calls into it between two steps: [`Desk::sit`] says who calls.
+    pub fn desk(&mut self) -> &mut Desk<K> {
+        &mut self.desk
+    }
+
     /// Ask a spout executor at once in the next step.
     pub fn wake(&mut self, executor: usize) {
         self.executors[executor].asking.wake();
@@ -181,12 +186,12 @@ impl<K: Kit> Loop<K> {
         let had = self.desk.traffic.held_back(index);
         let stuck = !self.desk.traffic.flush(index);
         let mut moved = self.desk.traffic.held_back(index) != had;
-        if (!stuck || self.desk.traffic.in_ring(index)) && self.desk.traffic.queued(index) > 0 {
+        if (!stuck || self.desk.traffic.in_ring(index)) && self.desk.traffic.wants_turn(index) {
             self.take_turn(index, |component, desk| component.process(desk))?;
             self.desk.traffic.flush(index);
             moved = true;
         }
-        if self.desk.traffic.queued(index) > 0 {
+        if self.desk.traffic.wants_turn(index) {
             self.desk.traffic.ready.set(index);
         }
         self.desk.traffic.publish(index);
@@ -379,6 +384,7 @@ impl<K: Kit> Loop<K> {
             return Rest::Busy;
         }
         let stuck = !self.desk.traffic.is_empty();
+        let idle = !stuck && self.desk.away == 0;
         let settled = self.desk.settled.iter().all(Queue::is_empty);
         let spouts = &self.executors[..self.spouts];
         let ended =
@@ -386,7 +392,7 @@ impl<K: Kit> Loop<K> {
         status.ended.store(ended, Ordering::SeqCst);
         status
             .quiet
-            .store(self.started && !stuck && settled, Ordering::SeqCst);
+            .store(self.started && idle && settled, Ordering::SeqCst);
         let now = self.desk.clock.now();
         let mut next = self.desk.wheel.next();
         if stuck || !settled {

@@ -16,6 +16,8 @@ struct Ends<P> {
     number: usize,
     /// The ring that it is part of; 0 for none.
     ring: u32,
+    /// It takes no more for now, by its own decision.
+    shut: bool,
 }
 
 /// Queues of one loop, and the parcels that it makes up for others.
@@ -40,6 +42,7 @@ impl<K: Kit> Traffic<K> {
             outbox: Queue::default(),
             number: *number,
             ring: shared.gauges[*number].ring.load(Ordering::Relaxed),
+            shut: false,
         };
         Traffic {
             parcels: shared.peers.iter().map(|_| Vec::new()).collect(),
@@ -209,6 +212,21 @@ impl<K: Kit> Traffic<K> {
     #[inline(always)]
     pub(super) fn held_back(&self, executor: usize) -> usize {
         self.ends[executor].outbox.len()
+    }
+
+    /// Give an executor no turns for its input, or give them again.
+    pub(super) fn set_shut(&mut self, executor: usize, shut: bool) {
+        self.ends[executor].shut = shut;
+        if !shut {
+            self.ready.set(executor);
+        }
+    }
+
+    /// Is there input that the executor would take?
+    #[inline(always)]
+    pub(super) fn wants_turn(&self, executor: usize) -> bool {
+        let ends = &self.ends[executor];
+        !ends.inbox.is_empty() && !ends.shut
     }
 
     /// Is the executor part of a loop in the topology?
