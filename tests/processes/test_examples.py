@@ -55,3 +55,12 @@ def test_word_count_says_which_folder_is_missing(tmp_path: Path) -> None:
     result = _run(EXAMPLES[0].with_name("word_count.py"), "-c", f"input.path={missing}")
     assert result.returncode == 1
     assert f"there is no {missing}" in result.stderr
+
+
+@pytest.mark.parametrize("count", [500, 37])
+def test_async_http_adds_up_the_squares_that_the_server_gives(count: int) -> None:
+    example = EXAMPLES[0].with_name("async_http.py")
+    result = _run(example, "--strict", "-c", f"numbers={count}")
+    assert result.returncode == 0, result.stderr
+    wanted = sum(number**2 for number in range(count))
+    assert f"{count} squares, their sum is {wanted}" in result.stdout + result.stderr
