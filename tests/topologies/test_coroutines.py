@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from typhoon import AsyncBolt, Bolt, Grouping, LocalCluster, Spout, Stream, TopologyBuilder
-from typhoon.errors import AlreadySettledError, TopologyFailedError
+from typhoon.errors import AlreadySettledError, NotRunningError, TopologyFailedError
 from typhoon.testing import FakeClock
 
 NO_TIMEOUTS = {"topology.enable.message.timeouts": False}
@@ -167,6 +167,57 @@ def test_a_full_bolt_holds_up_those_who_feed_it(journal, chain, door, wait_until
         wait_until(stands_still)
         assert Endless.count < 20_000
         assert stats_of(topology, "b2").executed == 100
+
+
+def test_many_emits_per_input_find_room(journal, chain):
+    async def process(self, tup):
+        for number in range(50):
+            self.emit([number])
+            await asyncio.sleep(0)
+
+    builder = chain(
+        journal.source(range(300)), journal.bolt(process), journal.bolt(forward), journal.bolt()
+    )
+    run(builder, {"topology.executor.receive.buffer.size": 64})
+    assert len(journal.seen) == 15_000
+    assert Counter(journal.acked) == Counter(range(300))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"topology.executor.threads": "all"},
+        {"topology.acker.executors": 0},
+        {"topology.max.spout.pending": 1},
+        {"topology.debug.copy.values": True},
+    ],
+    ids=lambda config: next(iter(config)),
+)
+def test_under_other_settings(journal, chain, config):
+    run(chain(journal.source(range(300)), journal.bolt(forward), journal.bolt()), config)
+    assert Counter(journal.seen) == Counter(range(300))
+    assert Counter(journal.acked) == Counter(range(300))
+
+
+def test_beside_an_event_loop_of_the_host(journal, chain):
+    async def main():
+        with LocalCluster() as cluster:
+            builder = chain(journal.source(range(100)), journal.bolt(forward), journal.bolt())
+            topology = cluster.submit("test", builder)
+            await asyncio.to_thread(topology.wait_until_drained, 10)
+
+    asyncio.run(main())
+    assert Counter(journal.seen) == Counter(range(100))
+
+
+def test_deactivated_and_activated_again(journal, chain):
+    with LocalCluster() as cluster:
+        builder = chain(journal.source(range(1000)), journal.bolt(forward), journal.bolt())
+        topology = cluster.submit("test", builder)
+        topology.deactivate()
+        topology.activate()
+        topology.wait_until_drained(timeout=10)
+    assert Counter(journal.seen) == Counter(range(1000))
 
 
 def test_several_tasks_share_an_executor(journal):
@@ -857,6 +908,20 @@ def test_an_emit_of_ones_own_is_used_by_ordered_bolts_too(journal, chain):
     assert journal.seen == list(range(0, 20, 2))
 
 
+def test_an_ordered_bolt_without_a_dict_is_refused(journal, chain):
+    class Slotted(Bolt):
+        __slots__ = ()
+        ordered = True
+
+        async def process(self, tup):
+            pass
+
+    with LocalCluster() as cluster:
+        topology = cluster.submit("test", chain(journal.source([1]), Slotted))
+        with pytest.raises(TopologyFailedError, match="leave __slots__ out of Slotted"):
+            topology.wait_until_drained(timeout=10)
+
+
 # Beginning and end --------------------------------------------------------------------------------
 
 
@@ -958,6 +1023,24 @@ def test_an_initialize_that_waits_is_waited_for(journal, chain):
 
     run(chain(journal.source(range(10)), journal.bolt(process, initialize=initialize), par=2))
     assert journal.seen == [True] * 10
+
+
+def test_initialize_may_emit_and_close_no_more(journal, chain):
+    async def initialize(self, conf, context):
+        self.emit([-1])
+        await asyncio.sleep(0.01)
+        self.emit([-2])
+
+    async def close(self):
+        try:
+            self.emit([-3])
+        except NotRunningError as error:
+            journal.errors.append(error)
+
+    bolt = journal.bolt(forward, initialize=initialize, close=close)
+    run(chain(journal.source(range(10)), bolt, journal.bolt()))
+    assert sorted(journal.seen) == [-2, -1, *range(10)]
+    assert len(journal.errors) == 1
 
 
 @pytest.mark.parametrize("tracked", [True, False], ids=["tracked", "untracked"])

@@ -61,8 +61,7 @@ class CoroutineCalls:
         """What the engine calls with a tuple, and with a tick, for this task."""
         instance = self._shell.instances[slot]
         if self._rules.ordered:
-            for name in HELD:
-                setattr(instance, name, partial(_hold, name, getattr(instance, name)))
+            _hold_back(instance)
         run = self._run_ordered if self._rules.ordered else self._run
         return (
             partial(self._start, run, slot, instance.process),
@@ -249,6 +248,17 @@ class _Held:
         with self._lock:
             self.waits = False
         return self._calls
+
+
+def _hold_back(instance: Any) -> None:
+    """Make the calls of an ordered bolt wait for those before them."""
+    if not hasattr(instance, "__dict__"):
+        name = type(instance).__name__
+        raise TypeError(
+            f"ordered = True needs attributes of its own: leave __slots__ out of {name}"
+        )
+    for name in HELD:
+        setattr(instance, name, partial(_hold, name, getattr(instance, name)))
 
 
 def _hold(name: str, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
