@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import partial
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, overload
@@ -28,6 +28,9 @@ class FunctionSpout(Decorated[P, R], ReliableSpout):
 
     reliable: ClassVar[bool]
 
+    unacked_tuples: dict[Hashable, Any]
+    """Also bare values, to be emitted again on the default stream."""
+
     _items: Iterator[tuple[int, Any]]
     _source: Any
 
@@ -51,6 +54,14 @@ class FunctionSpout(Decorated[P, R], ReliableSpout):
                 f"{self.outlet.who} raised, and a generator that raised is over: "
                 "this task has no more data"
             )
+
+    def _replay(
+        self, tup_id: Hashable, counts: dict[Hashable, int], limit: int, story: str
+    ) -> None:
+        kept = self.unacked_tuples.get(tup_id)
+        if kept is not None and not isinstance(kept, Emitted):
+            self.unacked_tuples[tup_id] = Emitted(kept)
+        super()._replay(tup_id, counts, limit, story)
 
     def _send(self, wanted: Emit, number: int) -> None:
         """Emit what says more than its values."""
@@ -144,7 +155,6 @@ def make_spout(function: Any, options: Mapping[str, Any]) -> Any:
 
 def _tracked(named: str, outlet: Outlet) -> Callable[[Any], None]:
     bare, read, name, emit = outlet.bare, outlet.read, outlet.name, SpoutBase.emit
-    keep = tuple.__new__  # a NamedTuple's own takes three times as long
 
     def next_tuple(self: FunctionSpout[..., Any]) -> None:
         try:
@@ -166,11 +176,12 @@ def _tracked(named: str, outlet: Outlet) -> Callable[[Any], None]:
                 return
             # As ReliableSpout.emit, without what only a look at the arguments tells.
             tup_id = (named, number)
-            self.unacked_tuples[tup_id] = keep(Emitted, (values, None, None))
+            kept = self.unacked_tuples
+            kept[tup_id] = values
             try:
                 emit(self, values, tup_id=tup_id)
             except BaseException:
-                self.unacked_tuples.pop(tup_id, None)
+                kept.pop(tup_id, None)
                 raise
         except REFUSED as error:
             name(error)

@@ -161,7 +161,9 @@ class ReliableSpout(Spout):
 
     def ack(self, tup_id: Hashable) -> None:
         """Forget the tuple: its tree is complete."""
-        self._forget(tup_id)
+        self.unacked_tuples.pop(tup_id, None)
+        if self.failed_tuples or self.worker_deaths:
+            self._forget(tup_id)
 
     def fail(self, tup_id: Hashable) -> None:
         """Emit the tuple again, or give it up once it was replayed ``max_fails`` times."""
@@ -195,8 +197,5 @@ class ReliableSpout(Spout):
                 self.unacked_tuples[tup_id] = emitted
 
     def _forget(self, tup_id: Hashable) -> None:
-        self.unacked_tuples.pop(tup_id, None)
-        if self.failed_tuples:
-            self.failed_tuples.pop(tup_id, None)
-        if self.worker_deaths:
-            self.worker_deaths.pop(tup_id, None)
+        for kept in (self.unacked_tuples, self.failed_tuples, self.worker_deaths):
+            kept.pop(tup_id, None)
