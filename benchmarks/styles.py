@@ -1,4 +1,4 @@
-"""What each way to write a topology costs: the same word count, emitting its counts, in all of them.
+"""What each style of writing costs: the same word count, emitting its counts, in all of them.
 
     python benchmarks/styles.py [ROUNDS]
 

@@ -122,8 +122,8 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, list[Parameter]]:
     except ValueError:  # written in C, and silent about it: it will have to take what comes
         return f"{name}(...)", [Parameter("values", Parameter.VAR_POSITIONAL)]
     parameters = list(signature.parameters.values())
-    names = ", ".join(str(one.replace(annotation=Parameter.empty)) for one in parameters)
-    return f"{name}({names})", parameters
+    bare = [one.replace(annotation=Parameter.empty) for one in parameters]
+    return f"{name}{inspect.Signature(bare)}", parameters
 
 
 def _unmet(parameters: Any) -> tuple[str, ...]:
