@@ -1,5 +1,6 @@
 """Functions as components in a running topology: what goes in is worked on, at least once."""
 
+import functools
 import subprocess
 import sys
 import threading
@@ -275,6 +276,20 @@ def test_a_function_that_is_no_generator_is_called_for_each_tuple():
     stats = run(Topology.chain(numbers, failing_first(1, seen)))
     assert sorted(seen) == [1, 2, 3]
     assert (stats.acked, stats.failed) == (3, 3)
+
+
+def test_a_generator_behind_a_decorator_is_a_generator():
+    def plain():
+        yield from [1, 2]
+
+    @functools.wraps(plain)
+    def around(*values):
+        return plain(*values)
+
+    seen = []
+    stats = run(Topology.chain(spout(outputs=["n"])(around), gather(seen)))
+    assert seen == [1, 2]
+    assert stats.acked == 2
 
 
 def test_a_function_that_raises_is_called_again():

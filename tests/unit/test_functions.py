@@ -430,6 +430,18 @@ def test_nothing_can_be_emitted_without_outputs() -> None:
         Task(bolt(lambda x: 3))(1)
 
 
+def test_a_generator_or_a_coroutine_is_never_a_value() -> None:
+    async def fetch(x): ...
+
+    def hiding(x):
+        return fetch(x)
+
+    with pytest.raises(EmitError, match="gave a coroutine to emit"):
+        Task(ONE(hiding))(1)
+    with pytest.raises(EmitError, match="gave a generator to emit"):
+        Outlet(undecorated, ["x"]).read(Emit(one for one in "ab"))
+
+
 def test_a_bolt_cannot_name_what_it_emits() -> None:
     with pytest.raises(EmitError, match="gave a tup_id, 5, to what a bolt emits"):
         Task(ONE(lambda x: Emit("a", tup_id=5)))(1)

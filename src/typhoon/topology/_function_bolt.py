@@ -167,6 +167,8 @@ def _caller(
         return lambda self, tup: self._call(*tup.values)
     if parameters.takes_tuple:
         return lambda self, tup: function(tup)
+    if parameters.takes_one:
+        return lambda self, tup: function(tup.values[0])
     return lambda self, tup: function(*tup.values)
 
 
