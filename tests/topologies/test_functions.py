@@ -127,6 +127,15 @@ def test_the_first_block_of_the_readme_runs_word_for_word(tmp_path: Path) -> Non
     assert result.returncode == 0, result.stderr
 
 
+def test_the_command_line_finds_a_chain_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(README, encoding="utf-8")
+    command = [sys.executable, "-m", "typhoon.cli", "graph", "app.py:word_count"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "spout lines\n  emits [line]\n  └─ shuffle ─▶ split" in result.stdout
+    assert "bolt split\n  emits [word]\n  └─ fields(word) ─▶ count" in result.stdout
+
+
 @settings(max_examples=20)
 @given(st.lists(st.lists(st.sampled_from("abcd")), max_size=12), st.integers(1, 3))
 def test_a_word_count_counts_as_a_counter_does(text: list[list[str]], par: int) -> None:
@@ -276,6 +285,28 @@ def test_a_function_that_is_no_generator_is_called_for_each_tuple():
     stats = run(Topology.chain(numbers, failing_first(1, seen)))
     assert sorted(seen) == [1, 2, 3]
     assert (stats.acked, stats.failed) == (3, 3)
+
+
+def test_a_value_need_not_be_comparable():
+    class Matrix:
+        __hash__ = None
+
+        def __eq__(self, other):
+            raise ValueError("the truth of a matrix is ambiguous")
+
+    one = Matrix()
+    left = [one, one]
+
+    @spout(outputs=["m"])
+    def matrices():
+        if not left:
+            raise StopIteration
+        return left.pop()
+
+    seen = []
+    stats = run(Topology.chain(matrices, bolt(outputs=["m"])(lambda m: m), gather(seen)))
+    assert [value is one for value in seen] == [True, True]
+    assert (stats.acked, stats.failed) == (2, 0)
 
 
 def test_a_generator_behind_a_decorator_is_a_generator():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import repeat, starmap
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -39,7 +40,7 @@ class FunctionSpout(Decorated[P, R], ReliableSpout):
         given = {"conf": conf, "context": context}
         named = {name: given[name] for name in self.parameters.keywords}
         call = partial(type(self).__wrapped__, **named)
-        self._source = call() if self.is_generator else iter(call, object())
+        self._source = call() if self.is_generator else starmap(call, repeat(()))
         self._items = enumerate(self._source, start=1)
 
     def close(self) -> None:
