@@ -40,6 +40,7 @@ from typhoon.errors import (
     WouldDeadlockError,
 )
 from typhoon.topology import (
+    AsyncBolt,
     Bolt,
     Grouping,
     ReliableSpout,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyAliveError",
     "AlreadySettledError",
+    "AsyncBolt",
     "BackPressureError",
     "Bolt",
     "Emit",

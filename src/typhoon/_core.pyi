@@ -1,13 +1,23 @@
 """The Rust core as Python sees it; checked against the compiled module by stubtest."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, TypeVar, final
 
 from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
 
-__all__ = ["BoltBase", "Engine", "Handle", "SpoutBase", "Tuple", "stable_hash"]
+__all__ = [
+    "BoltBase",
+    "Engine",
+    "Handle",
+    "SpoutBase",
+    "Stepper",
+    "Tuple",
+    "current_tuple",
+    "stable_hash",
+]
 
 def stable_hash(value: Any) -> int: ...
 
@@ -52,7 +62,7 @@ class SpoutBase:
     ) -> list[int] | None: ...
     def emit_many(
         self,
-        tuples: Sequence[Any],
+        tuples: Iterable[Any],
         tup_ids: Iterable[Hashable] | None = None,
         stream: str | None = None,
     ) -> None: ...
@@ -71,7 +81,7 @@ class BoltBase:
     ) -> list[int] | None: ...
     def emit_many(
         self,
-        tuples: Sequence[Any],
+        tuples: Iterable[Any],
         stream: str | None = None,
         anchors: Iterable[Tuple | str] | Tuple | None = None,
     ) -> None: ...
@@ -79,12 +89,15 @@ class BoltBase:
     def fail(self, tup: Tuple | str, /) -> None: ...
     def reset_timeout(self, tup: Tuple | str, /) -> None: ...
 
+current_tuple: ContextVar[Tuple]
+
 @final
 class Handle:
     @property
     def settled_again(self) -> int: ...
     @property
     def replayed(self) -> int: ...
+    def finish(self, tup: Tuple, acked: bool | None) -> None: ...
 
 @final
 class Engine:
@@ -92,6 +105,7 @@ class Engine:
     @property
     def lines(self) -> int: ...
     def run(self, line: int) -> None: ...
+    def stepper(self, line: int) -> Stepper: ...
     def stop(self) -> None: ...
     def activate(self) -> None: ...
     def deactivate(self) -> None: ...
@@ -104,3 +118,10 @@ class Engine:
     def latency(self, executors: Sequence[int]) -> dict[str, float] | None: ...
     def pending(self, executor: int, timeout: float) -> list[Any]: ...
     def watch(self, seconds: float) -> list[tuple[int, int, float, float | None, float]]: ...
+
+@final
+class Stepper:
+    def open(self) -> bool: ...
+    def step(self) -> float | None: ...
+    def close(self) -> None: ...
+    def fileno(self) -> int: ...

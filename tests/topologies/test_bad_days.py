@@ -608,16 +608,16 @@ def test_no_more_than_one_tick_waits_for_a_task(journal, chain, gate, wait_until
         topology.wait_until_drained(timeout=10)
 
 
-@pytest.mark.parametrize("async_body", ["async", "yield"])
-def test_process_that_would_do_nothing_is_refused(journal, chain, async_body):
-    async def coroutine(self, tup):
-        pass
+@pytest.mark.parametrize("body", ["async", "yield"])
+def test_process_that_would_do_nothing_is_refused(journal, chain, body):
+    async def coroutines(self, tup):
+        yield [1]
 
     def generator(self, tup):
         yield [1]
 
-    bolt = journal.bolt(coroutine if async_body == "async" else generator)
-    with LocalCluster() as cluster, pytest.raises(InvalidTopologyError, match=async_body):
+    bolt = journal.bolt(coroutines if body == "async" else generator)
+    with LocalCluster() as cluster, pytest.raises(InvalidTopologyError, match=body):
         cluster.submit("test", chain(journal.source([1]), bolt))
 
 

@@ -324,7 +324,36 @@ class NoProcess(Bolt): ...
 class Silent(Spout): ...
 
 
-class Async(Bolt):
+class Async(Sink):
+    async def initialize(self, conf: Any, context: Any) -> None: ...
+
+
+class AsyncGenerator(Bolt):
+    async def process(self, tup: Any) -> Any:
+        yield tup
+
+
+class AsyncThreaded(Bolt):
+    threaded = True
+
+    async def process(self, tup: Any) -> None: ...
+
+
+class AsyncMany(Bolt):
+    async def process(self, tup: Any) -> None: ...
+
+    def process_many(self, tups: Any) -> None: ...
+
+
+class AsyncHasty(Bolt):
+    timeout_secs = 0
+
+    async def process(self, tup: Any) -> None: ...
+
+
+class AsyncNone(Bolt):
+    max_in_flight = 0
+
     async def process(self, tup: Any) -> None: ...
 
 
@@ -366,9 +395,14 @@ Abstract.__abstractmethods__ = frozenset({"pick"})
     ("cls", "said", "hint"),
     [
         (NoProcess, "NoProcess has no method process", "process(self, tup) or process_many(self"),
-        (Async, "Async.process is async", "threaded = True"),
+        (Async, "Async.initialize is async", "threaded = True"),
+        (AsyncGenerator, "AsyncGenerator.process is async", "write def process"),
+        (AsyncThreaded, "process is async, and threaded is True", "leave threaded out"),
+        (AsyncMany, "process_many and an async process", "keep one"),
+        (AsyncHasty, "timeout_secs must be a number above 0 or None, not 0", ""),
+        (AsyncNone, "max_in_flight must be a whole number of at least 1, not 0", ""),
         (Yielding, "Yielding.process contains yield", "self.emit([...]) in place of yield"),
-        (AsyncYielding, "AsyncYielding.process_many is async", "write def process_many"),
+        (AsyncYielding, "AsyncYielding.process_many is async", "write async def process"),
         (TooFew, "TooFew.process cannot be called", "define process(self, tup)"),
         (TooMany, "TooMany.initialize cannot be called", "define initialize(self, conf, context)"),
         (NeedsArguments, "cannot be called without arguments", "give an instance"),

@@ -80,7 +80,7 @@ impl Bench {
             Op::Settle(tree, edge, children) if n > 0 => self.settle(self.live[tree % n], edge, children),
             Op::Fail(tree) if n > 0 => {
                 let root = self.live[tree % n];
-                let settled = self.ledger.fail(root, self.now);
+                let settled = self.ledger.fail(root);
                 self.expect_end(root, settled, Outcome::Failed);
             }
             Op::Reset(tree) if n > 0 => {
@@ -90,8 +90,8 @@ impl Bench {
             }
             Op::Late(tree, edge) if !self.ended.is_empty() => {
                 let root = self.ended[tree % self.ended.len()];
-                assert!(matches!(self.ledger.settle(root, edge, || 0), Settled::Unknown));
-                assert!(matches!(self.ledger.fail(root, 0), Settled::Unknown));
+                assert!(matches!(self.ledger.settle(root, edge), Settled::Unknown));
+                assert!(matches!(self.ledger.fail(root), Settled::Unknown));
                 assert!(!self.ledger.reset(root, &self.wheel));
             }
             Op::Wait(time) => self.wait(time),
@@ -141,7 +141,7 @@ impl Bench {
 
     /// Tell the ledger; it must say what the model says.
     fn moved(&mut self, root: Root, edges: u64) {
-        let settled = self.ledger.settle(root, edges, || self.now);
+        let settled = self.ledger.settle(root, edges);
         if self.trees[&root].open.is_empty() {
             self.expect_end(root, settled, Outcome::Acked);
         } else {
@@ -160,7 +160,7 @@ impl Bench {
             Settled::Finished(finished) => {
                 assert_eq!(Some(finished.token), tree.token);
                 assert_eq!((finished.task, finished.outcome), (tree.task, expected));
-                assert_eq!(finished.latency, self.now - tree.born);
+                assert_eq!(finished.born, tree.born);
             }
             Settled::Relay(relay, outcome) => {
                 assert_eq!((tree.token, outcome), (None, expected));
@@ -184,7 +184,7 @@ impl Bench {
             self.ledger.turned(due);
         }
         let mut ended = Vec::new();
-        while self.ledger.sweep(self.now, |settled| ended.push(settled)) {}
+        while self.ledger.sweep(|settled| ended.push(settled)) {}
         assert!(!self.ledger.is_sweeping());
         let (mut tokens, mut relays) = (HashMap::new(), 0);
         for settled in ended {
@@ -269,7 +269,7 @@ proptest! {
             }
             for _ in 0..ends.min(live.len()) {
                 let root = live.swap_remove(choice.below(live.len()));
-                prop_assert!(matches!(ledger.fail(root, 0), Settled::Finished(_)));
+                prop_assert!(matches!(ledger.fail(root), Settled::Finished(_)));
                 left.insert(slot(root), takes);
             }
         }
@@ -302,13 +302,13 @@ fn a_slot_that_used_up_its_generations_rests() {
             assert_eq!(generation(root), 1);
             assert!(now - then > TIMEOUT, "{root:?} rested for {}", now - then);
         }
-        assert!(matches!(ledger.fail(root, now), Settled::Finished(_)));
+        assert!(matches!(ledger.fail(root), Settled::Finished(_)));
         if generation(root) == Root::GENERATIONS - 1 {
             worn.insert(slot(root), now);
         } else {
             worn.remove(&slot(root));
         }
-        assert!(matches!(ledger.settle(root, 1, || now), Settled::Unknown));
+        assert!(matches!(ledger.settle(root, 1), Settled::Unknown));
     }
     assert!(ledger.pending() == 0);
 }
@@ -332,17 +332,17 @@ fn ledgers_of_one_worker_know_their_own_roots() {
     for (id, root) in roots {
         assert_eq!(blocks.owner(root), Some(id as u16));
         assert!(matches!(
-            ledgers[(id + 1) % 3].settle(root, 1, || 0),
+            ledgers[(id + 1) % 3].settle(root, 1),
             Settled::Elsewhere
         ));
-        assert!(matches!(ledgers[(id + 2) % 3].fail(root, 0), Settled::Elsewhere));
-        assert!(matches!(ledgers[id].settle(root, 0, || 0), Settled::Finished(_)));
+        assert!(matches!(ledgers[(id + 2) % 3].fail(root), Settled::Elsewhere));
+        assert!(matches!(ledgers[id].settle(root, 0), Settled::Finished(_)));
     }
     let stranger = Ledger::new(8, 0, Arc::default(), 9)
         .open(1, 1, &wheel, 0)
         .unwrap();
     assert!(
-        matches!(ledgers[0].settle(stranger, 1, || 0), Settled::Elsewhere),
+        matches!(ledgers[0].settle(stranger, 1), Settled::Elsewhere),
         "of another worker"
     );
 }
@@ -356,7 +356,7 @@ fn a_late_wheel_shortens_no_life() {
     let mut ended = Vec::new();
     for now in [5 * TIMEOUT / 2, 7 * TIMEOUT / 2 - 1, 9 * TIMEOUT / 2] {
         wheel.advance(now).into_iter().for_each(|due| ledger.turned(due));
-        while ledger.sweep(now, |settled| ended.push((now, settled))) {}
+        while ledger.sweep(|settled| ended.push((now, settled))) {}
     }
     let [(first, Settled::Finished(one)), (second, Settled::Finished(two))] = ended.as_slice() else {
         panic!("{early:?} and {late:?} end once each: {ended:?}")

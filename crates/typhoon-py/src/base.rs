@@ -148,9 +148,9 @@ const BOLT_EMIT: &CStr = c"emit($self, tup, stream=None, anchors=None, direct_ta
 Send a list or tuple of values down-stream. Inside process it is anchored to the tuple being processed unless anchors
 (tuples, or their ids) says otherwise; [] is none. May be called from any thread.";
 const SPOUT_MANY: &CStr = c"emit_many($self, tuples, tup_ids=None, stream=None)\n--\n
-Emit each of a list of lists or tuples of values.";
+Emit each of an iterable of lists or tuples of values.";
 const BOLT_MANY: &CStr = c"emit_many($self, tuples, stream=None, anchors=None)\n--\n
-Emit each of a list of lists or tuples of values.";
+Emit each of an iterable of lists or tuples of values.";
 
 pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     outward::init(module.py());

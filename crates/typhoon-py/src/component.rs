@@ -54,6 +54,8 @@ pub enum Request {
     Ack(Lineage, u64),
     Fail(Lineage),
     Reset(Lineage),
+    /// A coroutine has ended.
+    ComeBack,
     /// Ask the spout when this descriptor is readable.
     WakeOn(RawFd),
     /// What is pending here? The names go to the sender.
@@ -77,6 +79,8 @@ pub struct Executor {
     pub wake_on: Arc<Mutex<Vec<(RawFd, usize)>>>,
     pub spout: bool,
     pub tick: Option<f64>,
+    /// A bolt of coroutines: how many inputs it works on at once.
+    pub in_flight: Option<usize>,
 }
 
 struct Task {
@@ -125,6 +129,14 @@ impl Method {
             function: bound.into(),
             bound: true,
         })
+    }
+
+    /// Anything that is called with the argument alone.
+    fn plain(py: Python<'_>, function: Py<PyAny>) -> Self {
+        Method {
+            function: function.into_bound(py).into(),
+            bound: true,
+        }
     }
 
     /// Is it this very function?
@@ -227,7 +239,7 @@ impl Executor {
         schemas: Arc<Vec<Ref>>,
         wake_on: Arc<Mutex<Vec<(RawFd, usize)>>>,
         max_replays: Option<u32>,
-        (spout, tick): (bool, Option<f64>),
+        (spout, tick, in_flight): (bool, Option<f64>, Option<usize>),
     ) -> Self {
         Executor {
             shell,
@@ -238,6 +250,7 @@ impl Executor {
             wake_on,
             spout,
             tick,
+            in_flight,
         }
     }
 
@@ -298,10 +311,8 @@ impl Executor {
             .call_method0("create")
             .and_then(|made| made.extract::<Vec<Py<PyAny>>>());
         let instances = made.map_err(|error| self.cannot_start(error))?;
-        for (handle, instance) in self.handles.iter().zip(instances) {
-            let instance = instance.into_bound(py);
-            base::bind(&instance, handle.bind(py));
-            let task = Task::new(py, handle, instance, self.spout, self.max_replays.is_some());
+        for (slot, instance) in instances.into_iter().enumerate() {
+            let task = self.task(py, slot, instance.into_bound(py));
             self.tasks.push(task.map_err(|error| self.cannot_start(error))?);
         }
         self.lend(desk, |this| {
@@ -313,6 +324,18 @@ impl Executor {
                 started.map(drop).map_err(|error| this.cannot_start(error))
             })
         })
+    }
+
+    fn task(&self, py: Python<'_>, slot: usize, instance: Bound<'_, PyAny>) -> PyResult<Task> {
+        let handle = &self.handles[slot];
+        base::bind(&instance, handle.bind(py));
+        let mut task = Task::new(py, handle, instance, self.spout, self.max_replays.is_some())?;
+        if self.in_flight.is_some() {
+            let starters = self.shell.bind(py).call_method1("starters", (slot,))?;
+            let (main, ticked): (Py<PyAny>, Py<PyAny>) = starters.extract()?;
+            (task.main, task.ticked) = (Method::plain(py, main), Some(Method::plain(py, ticked)));
+        }
+        Ok(task)
     }
 
     fn cannot_start(&self, error: PyErr) -> Stop {
@@ -371,7 +394,7 @@ impl Executor {
                 return this.process_batches(desk);
             }
             // SAFETY: the desk is lent to us; no reference to it lives across a call into Python.
-            while let Some(envelope) = unsafe { (*desk).take() } {
+            while let Some(envelope) = unsafe { this.has_free(desk).then(|| (*desk).take()).flatten() } {
                 let slot = match this.tasks.len() {
                     1 => 0,
                     // SAFETY: as above.
@@ -381,6 +404,27 @@ impl Executor {
             }
             Ok(())
         })
+    }
+
+    /// May one more be taken? Always, but where coroutines go on after the turn.
+    #[inline(always)]
+    fn has_free(&self, desk: *mut Desk<Kit>) -> bool {
+        let Some(limit) = self.in_flight else {
+            return true;
+        };
+        let free = self.handles[0].get().in_flight.load(Ordering::Relaxed) < limit;
+        if !free {
+            // SAFETY: lent; no Python code runs.
+            unsafe { (*desk).shut() }
+        }
+        free
+    }
+
+    /// A coroutine has been started for an input.
+    fn went_away(&self, desk: *mut Desk<Kit>) {
+        self.handles[0].get().in_flight.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: lent; no Python code runs.
+        unsafe { (*desk).go_away() }
     }
 
     /// Fill a Tuple for this envelope. Null when out of memory.
@@ -445,10 +489,15 @@ impl Executor {
         if task.auto_anchor {
             task.handle().current.store(tuple, Ordering::Relaxed);
         }
+        // A coroutine may have ended before the call that starts it returns: so it is counted first.
+        let goes_on = self.in_flight.is_some();
+        if goes_on {
+            self.went_away(desk);
+        }
         // SAFETY: alive; GIL held.
         let result = unsafe { task.main.call(task.object.as_ptr(), tuple.cast()) };
         let mut verdict = Ok(());
-        let (mut settle, mut failed) = (task.auto_ack, false);
+        let (mut settle, mut failed) = (task.auto_ack && !goes_on, false);
         if result.is_null() {
             match self.failed(slot, "process", Some(tuple.cast())) {
                 Verdict::Fail => (settle, failed) = (self.tasks[slot].auto_fail, true),
@@ -499,6 +548,9 @@ impl Executor {
         let tuple = self.bind(slot, envelope, true);
         if tuple.is_null() {
             return Err(Stop);
+        }
+        if self.in_flight.is_some() {
+            self.went_away(desk);
         }
         let result = match &self.tasks[slot].ticked {
             Some(method) => self.call(slot, "process_tick", method, tuple.cast()),
@@ -695,6 +747,7 @@ impl Executor {
                     Request::Ack(lineage, made) => (*desk).ack(&lineage, made),
                     Request::Fail(lineage) => (*desk).fail(&lineage),
                     Request::Reset(lineage) => (*desk).reset_timeout(&lineage),
+                    Request::ComeBack => (*desk).come_back(slot_of),
                     Request::WakeOn(fd) => {
                         this.wake_on
                             .lock()
@@ -760,7 +813,7 @@ impl Executor {
 }
 
 /// Tuples that one call of `process_many` gets at most, and spares that a task keeps.
-const BATCH: usize = 256;
+const BATCH: usize = 128;
 
 impl engine::Component<Kit> for Component {
     fn open(&mut self, desk: &mut Desk<Kit>) -> Result<(), Stop> {

@@ -12,17 +12,17 @@ use pyo3::types::PyDict;
 use typhoon_core::engine::{
     Clock, ExecutorPlan as CoreExecutor, Kind, Loop, Mail, Order, Plan, Rest, Shared, Stop, Watchdog,
 };
-use typhoon_core::flow::{Outlet, Place};
-use typhoon_core::measure::Counter;
+use typhoon_core::flow::{Emits, Outlet, Place};
 use typhoon_core::native::{Native, Spec, Value};
 
 use crate::clock::{self, WorkerClock};
 use crate::component::{Component, Executor, Kit, Request};
 use crate::errors;
-use crate::handle::{Handle, Stream};
+use crate::handle::{Aside, Handle, Stream};
 use crate::outward::receive;
 use crate::plan::{ExecutorPlan, OutletPlan, TaskPlan, WorkerPlan};
 use crate::python::Ref;
+use crate::stepper::Stepper;
 
 /// Between two looks of the watchdog.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -34,13 +34,14 @@ struct Line {
     wake_on: WakeOn,
     /// Only native components: it runs without the GIL.
     detached: bool,
+    /// Only bolts of coroutines: an event loop drives it.
+    aside: Option<Arc<Aside>>,
 }
 
 struct Counts {
     executor: usize,
     stream: String,
-    emitted: Arc<Counter>,
-    transferred: Arc<Counter>,
+    count: Arc<Emits>,
 }
 
 /// The engine of one worker, made from a plan (see `plan.rs`). `run(line)` is called once for each line, on a thread
@@ -106,6 +107,17 @@ impl Engine {
         result.map_err(|panic| errors::panicked(py, panic.as_ref()))
     }
 
+    /// The line of the bolts of coroutines, for the event loop that drives it in place of `run`.
+    fn stepper(&self, line: usize) -> PyResult<Stepper> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = lines
+            .get_mut(line)
+            .and_then(|line| Some((line.aside.clone()?, line.looped.take()?)));
+        let (aside, looped) = found.ok_or_else(|| PyValueError::new_err("no such line, or it has run"))?;
+        let shared = Arc::clone(&self.shared);
+        Ok(Stepper::new(looped, shared, aside, self.clock.clone(), line))
+    }
+
     /// Every line closes its components and returns.
     fn stop(&self) {
         self.shared.stop();
@@ -160,6 +172,7 @@ impl Engine {
         self.shared
             .figures
             .iter()
+            .map(Arc::as_ref)
             .zip(&self.shared.gauges)
             .map(one)
             .collect()
@@ -167,7 +180,10 @@ impl Engine {
 
     /// (executor, stream, emitted, transferred) of each output stream of each task.
     fn streams(&self) -> Vec<(usize, String, u64, u64)> {
-        let one = |c: &Counts| (c.executor, c.stream.clone(), c.emitted.get(), c.transferred.get());
+        let one = |counts: &Counts| {
+            let (stream, count) = (counts.stream.clone(), &counts.count);
+            (counts.executor, stream, count.emitted(), count.transferred())
+        };
         self.counts.iter().map(one).collect()
     }
 
@@ -402,6 +418,8 @@ impl Builder {
         let mut lines = Vec::new();
         for (line, members) in plan.lines.iter().enumerate() {
             let wake_on = WakeOn::default();
+            let coroutines = members.iter().any(|executor| executor.in_flight.is_some());
+            let aside = coroutines.then(Arc::<Aside>::default);
             let (mut plans, mut components) = (Vec::new(), Vec::new());
             for (local, executor) in members.iter().enumerate() {
                 alone[executor.number] = line > 0;
@@ -419,7 +437,8 @@ impl Builder {
                     max_pending: executor.max_pending,
                     tick: executor.tick.map(Duration::from_secs_f64),
                 });
-                components.push(self.component(py, &plan, executor, (line, local), &wake_on)?);
+                let place = (line, local);
+                components.push(self.component(py, &plan, executor, place, &wake_on, aside.as_ref())?);
             }
             let core_plan = Plan {
                 line: line as u16,
@@ -436,6 +455,7 @@ impl Builder {
                 looped: Some(looped),
                 wake_on,
                 detached: self.detached[line],
+                aside,
             });
         }
         let interval = GLANCE.as_nanos() as u64;
@@ -464,24 +484,20 @@ impl Builder {
         let turn = self.draw() as usize;
         let one = |plan: &OutletPlan| {
             let outlet = Outlet {
+                source: task.id,
                 stream: plan.number,
-                arity: plan.fields.len(),
-                direct: plan.direct,
-                custom: plan.routes.iter().any(|route| route.object.is_some()),
                 routes: plan
                     .routes
                     .iter()
                     .enumerate()
                     .map(|(number, route)| route.route(number, turn))
                     .collect(),
-                emitted: Arc::default(),
-                transferred: Arc::default(),
+                count: Arc::default(),
             };
             let counts = Counts {
                 executor: executor.number,
                 stream: plan.name.clone(),
-                emitted: Arc::clone(&outlet.emitted),
-                transferred: Arc::clone(&outlet.transferred),
+                count: Arc::clone(&outlet.count),
             };
             (outlet, counts)
         };
@@ -497,6 +513,7 @@ impl Builder {
         executor: &ExecutorPlan,
         (line, local): (usize, usize),
         wake_on: &WakeOn,
+        aside: Option<&Arc<Aside>>,
     ) -> PyResult<Component> {
         if let Some((name, arguments)) = &executor.native {
             let spec = native(name, arguments.bind(py).cast::<PyDict>()?)?;
@@ -507,6 +524,7 @@ impl Builder {
             .as_ref()
             .ok_or_else(|| PyValueError::new_err("an executor without a shell"))?;
         let mut handles = Vec::new();
+        let in_flight = Arc::default();
         for (slot, task) in executor.tasks.iter().enumerate() {
             let streams = task
                 .outlets
@@ -526,7 +544,8 @@ impl Builder {
                     name,
                     streams,
                     &plan.options,
-                    line > 0,
+                    line > 0 && aside.is_none(),
+                    (aside.cloned(), Arc::clone(&in_flight)),
                     seed,
                 ),
             )?);
@@ -537,7 +556,7 @@ impl Builder {
             Arc::clone(&self.schemas),
             Arc::clone(wake_on),
             plan.options.max_replays,
-            (executor.spout, executor.tick),
+            (executor.spout, executor.tick, executor.in_flight),
         )))
     }
 

@@ -33,6 +33,16 @@ pub struct Stream {
     pub rows: bool,
 }
 
+/// The way to the desk of a line that an event loop drives, between two steps of it: coroutines run there.
+#[derive(Default)]
+pub struct Aside {
+    /// Null during a step.
+    pub desk: AtomicPtr<Desk<Kit>>,
+    pub owner: AtomicUsize,
+    /// Something was done on the desk since the last step.
+    pub touched: AtomicBool,
+}
+
 /// The link between a task's Python object and the engine that runs it.
 ///
 /// It may outlive the engine; then it is not `live`. `desk` is set only while the owner's thread is in a call into
@@ -54,6 +64,9 @@ pub struct Handle {
     /// Keep what a spout emitted until its tree ends.
     pub keep_values: bool,
     pub threaded: bool,
+    /// For a bolt of coroutines; and how many of them its executor runs.
+    pub aside: Option<Arc<Aside>>,
+    pub in_flight: Arc<AtomicUsize>,
     pub high_water: usize,
     pub hard_limit: usize,
     /// The number of a call that seemed to wait for another thread's emit.
@@ -90,6 +103,7 @@ impl Handle {
         streams: Vec<Stream>,
         options: &crate::plan::Options,
         threaded: bool,
+        (aside, in_flight): (Option<Arc<Aside>>, Arc<AtomicUsize>),
         seed: u64,
     ) -> Self {
         let (line, executor, number, slot) = place;
@@ -106,6 +120,8 @@ impl Handle {
             acking: options.acking,
             keep_values: options.max_replays.is_some(),
             threaded,
+            aside,
+            in_flight,
             high_water: options.high_water,
             hard_limit: options.hard_limit,
             stays_in: AtomicU64::new(u64::MAX),
@@ -131,6 +147,37 @@ impl Handle {
     pub fn desk(&self) -> Option<*mut Desk<Kit>> {
         let desk = self.desk.load(Ordering::Relaxed);
         (!desk.is_null() && self.owner.load(Ordering::Relaxed) == this_thread()).then_some(desk)
+    }
+
+    /// The desk, also between two steps of an event loop's line. A desk got this way serves until Python code runs.
+    #[inline(always)]
+    pub fn any_desk(&self) -> Option<*mut Desk<Kit>> {
+        self.desk().or_else(|| self.desk_aside())
+    }
+
+    #[cold]
+    fn desk_aside(&self) -> Option<*mut Desk<Kit>> {
+        let aside = self.aside.as_ref()?;
+        let desk = aside.desk.load(Ordering::Relaxed);
+        if desk.is_null() || aside.owner.load(Ordering::Relaxed) != this_thread() {
+            return None;
+        }
+        if !aside.touched.swap(true, Ordering::Relaxed) {
+            self.shared.peers[self.line].ring();
+        }
+        Some(desk)
+    }
+
+    /// Say who calls, where there are no turns.
+    ///
+    /// # Safety
+    /// `desk` came from this handle, in the same call.
+    #[inline(always)]
+    pub unsafe fn sit(&self, desk: *mut Desk<Kit>) {
+        if self.aside.is_some() {
+            // SAFETY: as above.
+            unsafe { (*desk).sit(self.executor) }
+        }
     }
 
     pub fn lend(&self, desk: *mut Desk<Kit>) {
@@ -247,6 +294,11 @@ impl Handle {
     #[getter]
     fn settled_again(&self) -> u64 {
         self.again.load(Ordering::Relaxed)
+    }
+
+    /// A coroutine that was started for this tuple has ended: ack the tuple, fail it, or (None) leave it as it is.
+    fn finish(&self, tup: Bound<'_, PyAny>, acked: Option<bool>) {
+        crate::outward::finish(self, &tup, acked);
     }
 
     /// How many tuples were emitted again after their tree had failed or timed out.

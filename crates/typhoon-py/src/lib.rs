@@ -5,14 +5,15 @@
 //! | `base.rs` | `SpoutBase`, `BoltBase`: hand-made types whose `emit` is called once per tuple |
 //! | `tuple.rs` | `Tuple`: hand-made, since one is bound for every call of `process` |
 //! | `handle.rs` | what a component or a kept tuple holds of the engine; it outlives it |
-//! | `outward.rs` | emit, ack and fail, from the owner's thread and from any other |
+//! | `outward/` | emit, ack and fail, from the owner's thread and from any other |
 //! | `component.rs` | the engine's `Component`, by calling Python |
 //! | `payload.rs`, `hash.rs` | values on their way; the stable hash of fields grouping |
 //! | `engine.rs`, `plan.rs` | the `Engine` class that a worker drives |
+//! | `stepper.rs` | one line of it, driven by an event loop |
 //!
 //! Everything here runs with the GIL held unless a line says otherwise; that is what guards the raw pointers. The
 //! rules: no `&mut` lives across a call into Python or a DECREF, and no Python object points at engine state except
-//! through a [`handle::Handle`], which is empty whenever its executor is not in a call.
+//! through a [`handle::Handle`], which is empty whenever its executor is not in a call (or, for coroutines, in a step).
 
 mod base;
 mod clock;
@@ -25,6 +26,7 @@ mod outward;
 mod payload;
 mod plan;
 mod python;
+mod stepper;
 mod tuple;
 
 use pyo3::prelude::*;
@@ -35,7 +37,9 @@ mod _core {
     use super::engine::Engine;
     #[pymodule_export]
     use super::handle::Handle;
-    use super::{base, hash, tuple};
+    #[pymodule_export]
+    use super::stepper::Stepper;
+    use super::{base, hash, outward, tuple};
     use pyo3::prelude::*;
 
     /// The hash that fields grouping uses: the same in every process, equal for equal keys.
@@ -47,6 +51,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         tuple::add_to(module)?;
+        outward::add_current_tuple(module)?;
         base::add_to(module)
     }
 }

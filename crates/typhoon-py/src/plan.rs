@@ -55,6 +55,8 @@ pub struct ExecutorPlan {
     pub max_pending: Option<usize>,
     /// Seconds between ticks.
     pub tick: Option<f64>,
+    /// A bolt of coroutines: how many inputs it works on at once.
+    pub in_flight: Option<usize>,
     /// The Python half: creates, initialises and closes the instances, and decides what an exception means.
     pub shell: Option<Py<PyAny>>,
     /// A ready-made component instead: its name and arguments.

@@ -81,11 +81,22 @@ impl Drop for Ref {
     }
 }
 
-/// A number for the running thread. Cheaper than a thread-local in a shared library.
+/// A number for the running thread, the address of what the processor keeps for it. Cheaper than a thread-local in a
+/// shared library, and than a call.
 #[inline(always)]
 pub fn this_thread() -> usize {
+    let number: usize;
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    // SAFETY: reads the thread pointer, which the ABI keeps at the beginning of the block that it points to.
+    unsafe {
+        std::arch::asm!("mov {}, fs:0", out(reg) number, options(nostack, preserves_flags, readonly, pure));
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
     // SAFETY: always callable.
-    unsafe { libc::pthread_self() as usize }
+    unsafe {
+        number = libc::pthread_self() as usize;
+    }
+    number
 }
 
 /// New reference to None.

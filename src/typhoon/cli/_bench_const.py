@@ -131,7 +131,7 @@ class Identity(Bolt):
     outputs = FIELD
 
     def process(self, tup: Tuple) -> None:
-        self.emit([tup.values[0]])
+        self.emit(tup.values)
 
 
 class Null(Bolt):

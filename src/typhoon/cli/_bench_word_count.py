@@ -166,7 +166,7 @@ def _split(batch: bool) -> type[Bolt]:
         outputs = ("word",)
 
         def process(self, tup: Tuple) -> None:
-            self.emit_many([[word] for word in tup.values[0].split()])
+            self.emit_many(zip(tup.values[0].split()))
 
     return SplitMany if batch else Split
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from typhoon._core import Tuple
 from typhoon.topology import native
-from typhoon.topology._bolt import Bolt
+from typhoon.topology._bolt import AsyncBolt, Bolt
 from typhoon.topology._builder import BoltDeclarer, SpoutDeclarer, TopologyBuilder
 from typhoon.topology._component import Component, Reporter, bind_reporter
 from typhoon.topology._declaration import Declaration
@@ -27,6 +27,7 @@ __all__ = [
     "ACKER",
     "DEAD_LETTER",
     "DEFAULT_STREAM",
+    "AsyncBolt",
     "Bolt",
     "BoltDeclarer",
     "Component",

@@ -22,6 +22,11 @@ class Bolt(Component, BoltBase):
     below, what they emit is anchored to the input, which is acked when they return and failed when
     they raise. What a bolt keeps in its attributes dies with its worker.
 
+    ``process`` may be a coroutine (``async def``): up to ``max_in_flight`` of an executor run at
+    once, on the event loop that all such bolts of a worker share; the tuple is acked when the
+    coroutine ends, and what it emits is anchored to its own tuple, also from tasks it makes.
+    ``initialize``, ``process_tick`` and ``close`` may be coroutines then, too.
+
     From the engine every bolt has ``emit``, ``emit_many``, ``ack``, ``fail`` and
     ``reset_timeout``. ``cleanup()`` is called after ``close()`` where it is defined.
     """
@@ -36,6 +41,12 @@ class Bolt(Component, BoltBase):
     """A tuple is failed when ``process`` raises; else it stays open until it times out."""
     tick_freq_secs: ClassVar[float | None] = None
     """How often ``process_tick`` is called; None for never."""
+    max_in_flight: ClassVar[int] = 100
+    """Coroutines: how many inputs an executor works on at once."""
+    ordered: ClassVar[bool] = False
+    """Coroutines: emits leave, and tuples are acked, in the order of the input."""
+    timeout_secs: ClassVar[float | None] = None
+    """Coroutines: one that takes longer is cancelled, and its tuple fails; None: no limit."""
 
     def process_tick(self, tup: Tuple) -> None:
         """Called every ``tick_freq_secs``, between tuples; the tick itself needs no ack."""
@@ -72,3 +83,7 @@ class Bolt(Component, BoltBase):
             on_error=on_error,
             tasks=tasks,
         )
+
+
+AsyncBolt = Bolt
+"""A bolt whose ``process`` is a coroutine needs no class of its own; the name says what it is."""

@@ -29,9 +29,9 @@ def check_function(
     parameters, function = component.parameters, component.__wrapped__
     if is_async(function):
         mistakes.add(
-            f"{who}: the function {parameters.shown} is async: called as it is, it would do "
-            "nothing",
-            f"write def {parameters.shown}; a component that waits says threaded=True",
+            f"{who}: the function {parameters.shown} is async, which functions cannot be yet",
+            "a class derived from Bolt may have async def process; a def that waits says "
+            "threaded=True",
         )
     if not component.outlet.fields and component.outputs is None:
         _check_silence(who, component, mistakes)

@@ -16,6 +16,7 @@ from typhoon.topology._stream import Grouping, Stream
 from typhoon.topology._topology import Chain, Topology, read_topology
 from typhoon.topology._validate import (
     check_component,
+    check_coroutines,
     check_count,
     check_flag,
     check_id,
@@ -123,7 +124,10 @@ class _Resolution:
         if own is not None:
             check_function(who, component, wiring.with_fields(inputs), self._mistakes)
         on_error = _said(declaration.on_error, own, "on_error", "fail")
-        threaded = _said(declaration.threaded, own, "threaded", False)
+        threaded = check_flag(
+            who, "threaded", _said(declaration.threaded, own, "threaded", False), self._mistakes
+        )
+        coroutines = check_coroutines(who, declaration.component_class, threaded, self._mistakes)
         return ComponentSpec(
             id=name,
             kind=kind,
@@ -133,11 +137,12 @@ class _Resolution:
             executors=executors,
             tasks=tasks,
             config=config,
-            threaded=check_flag(who, "threaded", threaded, self._mistakes),
+            threaded=threaded,
             on_error=check_on_error(who, on_error, self._mistakes),
             tick_freq_secs=self._read(who, TICKS, config.get(TICKS)) or None,
             native=native.native if native else None,
             native_args=native.native_args if native else {},
+            coroutines=coroutines if kind == "bolt" else None,
         )
 
     def _component_config(

@@ -23,14 +23,23 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
+class Coroutines:
+    """How a bolt runs whose ``process`` is a coroutine; per executor, times in seconds."""
+
+    max_in_flight: int = 100
+    ordered: bool = False
+    timeout_secs: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentSpec:
     """One spout or bolt of a topology, with everything about it decided.
 
     ``component`` is a class, of which each task gets an instance by calling it without arguments,
     or an instance, of which each task gets a deep copy. ``native`` is the name of a ready-made
     component of the core, with its parameters in ``native_args``; None means Python.
-    ``executors`` is never more than ``tasks``. ``config`` holds what the class says of itself with
-    what the declaration says over it.
+    ``coroutines`` is set where ``process`` is one. ``executors`` is never more than ``tasks``.
+    ``config`` holds what the class says of itself with what the declaration says over it.
     """
 
     id: str
@@ -46,6 +55,7 @@ class ComponentSpec:
     tick_freq_secs: float | None = None
     native: str | None = None
     native_args: Mapping[str, Any] = field(default_factory=dict)
+    coroutines: Coroutines | None = None
 
     @property
     def streams(self) -> dict[str, Stream]:

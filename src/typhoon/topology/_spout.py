@@ -140,7 +140,7 @@ class ReliableSpout(Spout):
 
     def emit_many(
         self,
-        tuples: Sequence[Sequence[Any]],
+        tuples: Iterable[Sequence[Any]],
         tup_ids: Iterable[Hashable] | None = None,
         stream: str | None = None,
     ) -> None:
@@ -148,13 +148,13 @@ class ReliableSpout(Spout):
         if tup_ids is None:
             super().emit_many(tuples, None, stream)
             return
-        ids = list(tup_ids)
+        ids, kept = list(tup_ids), [_frozen(tup) for tup in tuples]
         before = {i: self.unacked_tuples.get(i) for i in ids}
-        for tup_id, tup in zip(ids, tuples, strict=True):
-            if tup_id is not None:
-                self.unacked_tuples[tup_id] = Emitted(_frozen(tup), stream)
         try:
-            super().emit_many(tuples, ids, stream)
+            for tup_id, tup in zip(ids, kept, strict=True):
+                if tup_id is not None:
+                    self.unacked_tuples[tup_id] = Emitted(tup, stream)
+            super().emit_many(kept, ids, stream)
         except BaseException:
             self._restore(before)
             raise

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from typhoon.topology._bolt import Bolt
 from typhoon.topology._declaration import Declaration
 from typhoon.topology._mistakes import Mistakes, did_you_mean
-from typhoon.topology._spec import OnError
+from typhoon.topology._spec import Coroutines, OnError
 from typhoon.topology._spout import Spout
 from typhoon.topology.native import NativeComponent
 
@@ -136,10 +136,12 @@ def _check_method(who: str, kind: str, cls: type, name: str, mistakes: Mistakes)
     arguments: tuple[str, ...] = (*bound, *SIGNATURES[kind][name])
     if not callable(function) and not isinstance(function, property):
         mistakes.add(f"{who}: {cls.__name__}.{name} is {function!r}, no method")
-    elif _is_coroutine(function):
+    elif _is_coroutine(function) and not _may_be_coroutine(cls, name, function):
+        hint = f"write def {name}; a component that waits says threaded = True"
+        if name == "process_many":
+            hint = "write async def process: up to max_in_flight of them run at once"
         mistakes.add(
-            f"{who}: {cls.__name__}.{name} is async: called as it is, it would do nothing",
-            f"write def {name}; a component that waits says threaded = True",
+            f"{who}: {cls.__name__}.{name} is async: called as it is, it would do nothing", hint
         )
     elif inspect.isgeneratorfunction(function):
         mistakes.add(
@@ -151,6 +153,43 @@ def _check_method(who: str, kind: str, cls: type, name: str, mistakes: Mistakes)
             f"{who}: {cls.__name__}.{name} cannot be called the way it will be",
             f"define {_signature(kind, name)}",
         )
+
+
+def check_coroutines(who: str, cls: type, threaded: bool, mistakes: Mistakes) -> Coroutines | None:
+    """How a bolt runs whose ``process`` is a coroutine; None for all others."""
+    if not _runs_coroutines(cls):
+        return None
+    if threaded:
+        mistakes.add(
+            f"{who}: {cls.__name__}.process is async, and threaded is True",
+            "leave threaded out: coroutines wait without a thread of their own",
+        )
+    if getattr(cls, "process_many", None) is not None:
+        mistakes.add(f"{who}: {cls.__name__} has process_many and an async process", "keep one")
+    timeout = getattr(cls, "timeout_secs", None)
+    if timeout is not None and not (_is_number(timeout) and timeout > 0):
+        mistakes.add(f"{who}: timeout_secs must be a number above 0 or None, not {timeout!r}")
+        timeout = None
+    return Coroutines(
+        check_count(who, "max_in_flight", getattr(cls, "max_in_flight", 100), mistakes),
+        check_flag(who, "ordered", getattr(cls, "ordered", False), mistakes),
+        timeout,
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _runs_coroutines(cls: type) -> bool:
+    return issubclass(cls, Bolt) and inspect.iscoroutinefunction(
+        inspect.getattr_static(cls, "process", None)
+    )
+
+
+def _may_be_coroutine(cls: type, name: str, function: Any) -> bool:
+    allowed = name in ("process", "process_tick", "initialize", "close")
+    return allowed and inspect.iscoroutinefunction(function) and _runs_coroutines(cls)
 
 
 def _is_coroutine(function: Any) -> bool:

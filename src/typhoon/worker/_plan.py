@@ -32,10 +32,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class EnginePlan:
-    """What the engine is made from, and which executor is which in it."""
+    """What the engine is made from, and which executor is which in it.
+
+    ``coroutine_line`` is the line whose bolts are coroutines: an event loop drives it.
+    """
 
     content: dict[str, Any]
     executors: tuple[Planned, ...]
+    coroutine_line: int | None
 
     def of(self, component: str) -> list[Planned]:
         return [planned for planned in self.executors if planned.spec.id == component]
@@ -64,15 +68,19 @@ class Planner:
         order = {name: place for place, name in enumerate(self.around.spec.topological_order())}
         ordered = sorted(executors, key=lambda one: (order[one.component], one.first))
         planned = [self._planned(number, one) for number, one in enumerate(ordered)]
-        shared = [one for one in planned if not self._is_threaded(one.spec)]
-        lines = [shared] + [[one] for one in planned if self._is_threaded(one.spec)]
+        coroutines = [one for one in planned if one.spec.coroutines]
+        others = [one for one in planned if not one.spec.coroutines]
+        shared = [one for one in others if not self._is_threaded(one.spec)]
+        lines = [shared] + [[one] for one in others if self._is_threaded(one.spec)]
+        if coroutines:
+            lines.append(coroutines)
         content = {
             "options": self._options(active),
             "lines": [[self._executor(one) for one in line] for line in lines],
             "rings": self._rings(planned),
             "schemas": [*map(self._schema, self.streams), TICK],
         }
-        return EnginePlan(content, tuple(planned))
+        return EnginePlan(content, tuple(planned), len(lines) - 1 if coroutines else None)
 
     def _is_threaded(self, spec: ComponentSpec) -> bool:
         return spec.threaded or self.options.executor_threads == "all"
@@ -122,6 +130,7 @@ class Planner:
             ],
             "max_pending": pending if self.options.acking else None,
             "tick": planned.tick,
+            "in_flight": None if spec.coroutines is None else spec.coroutines.max_in_flight,
             "shell": planned.shell,
             "native": None if spec.native is None else (spec.native, self._native_args(spec)),
         }

@@ -16,8 +16,10 @@ from typhoon.worker._errors import ErrorBook
 
 if TYPE_CHECKING:
     from typhoon._core import Handle
+    from typhoon.worker._coroutines import CoroutineCalls
 
 Verdict = Literal["fail", "drop", "exit"]
+Starter = Callable[[Tuple], None]
 
 
 class Shell:
@@ -44,6 +46,7 @@ class Shell:
         self.handles: dict[int, Handle] = {}
         self.replays = 0
         self.buried = 0
+        self.calls: CoroutineCalls | None = None
 
     # What the engine calls, in this order ------------------------------------------------------
 
@@ -60,8 +63,19 @@ class Shell:
         instance, context = self.instances[slot], self.contexts[slot]
         bind_reporter(instance, _TaskReporter(self.errors, context))
         self.handles[slot] = handle
-        instance.initialize(dict(self.conf), context)
+        if self.calls is None:
+            instance.initialize(dict(self.conf), context)
+        else:
+            self.calls.initialize(slot, instance.initialize(dict(self.conf), context))
         self.opened = slot + 1
+
+    def starters(self, slot: int) -> tuple[Starter, Starter]:
+        """Of a bolt of coroutines: what is called in place of ``process`` and ``process_tick``."""
+        if self.calls is None:
+            from typhoon.worker._coroutines import CoroutineCalls  # costs 30 ms: asyncio
+
+            self.calls = CoroutineCalls(self)
+        return self.calls.starters(slot)
 
     def cannot_start(self, error: BaseException) -> None:
         """``create`` or ``initialize`` raised: the topology cannot run."""
@@ -113,7 +127,9 @@ class Shell:
             call = getattr(instance, method, None)
             if call is not None:
                 try:
-                    call()
+                    result = call()
+                    if self.calls is not None:
+                        self.calls.close(method, result)
                 except Exception as error:
                     self.errors.add(method, error)
 

@@ -119,7 +119,9 @@ class Worker:
         if self.clock is not None:
             self.clock.attach(engine)
         lines = [
-            threading.Thread(target=self._run, args=(engine, n), name=self._name(n), daemon=True)
+            threading.Thread(
+                target=self._run, args=(engine, plan, n), name=self._name(n), daemon=True
+            )
             for n in range(engine.lines)
         ]
         watchdog = threading.Thread(
@@ -134,9 +136,15 @@ class Worker:
     def _name(self, part: str | int) -> str:
         return f"typhoon-{self.around.topology_id}-{part}"
 
-    def _run(self, engine: Engine, line: int) -> None:
+    def _run(self, engine: Engine, plan: EnginePlan, line: int) -> None:
         try:
-            engine.run(line)
+            if line == plan.coroutine_line:
+                from typhoon.worker._coroutines import CoroutineLine  # costs 30 ms: asyncio
+
+                shells = [one.shell for one in plan.executors if one.spec.coroutines and one.shell]
+                CoroutineLine(engine, line, shells).run()
+            else:
+                engine.run(line)
         except TyphoonInternalError as error:
             logger.exception("the engine failed")
             self._stop(error, False)

@@ -27,8 +27,8 @@ pub struct Finished<T> {
     /// What that task named it by.
     pub token: T,
     pub outcome: Outcome,
-    /// Nanoseconds from emit to the end.
-    pub latency: u64,
+    /// When it was emitted, in nanoseconds of the clock.
+    pub born: u64,
 }
 
 /// Input tuples that wait for the tuples which a bolt emitted for all of them together (`process_many`).
@@ -189,14 +189,14 @@ impl<T> Ledger<T> {
     }
 
     /// XOR `edges` into the tree: the edges of a spout's emit, or a settled tuple's own edge with those of its
-    /// children. The tree ends when the value becomes zero; `now` is asked only then.
+    /// children. The tree ends when the value becomes zero.
     #[inline(always)]
-    pub fn settle(&mut self, root: Root, edges: u64, now: impl FnOnce() -> u64) -> Settled<T> {
+    pub fn settle(&mut self, root: Root, edges: u64) -> Settled<T> {
         match self.entry(root) {
             Ok(slot) => {
                 slot.value ^= edges;
                 if slot.value == 0 {
-                    self.finish(root, Outcome::Acked, now())
+                    self.finish(root, Outcome::Acked)
                 } else {
                     Settled::Open
                 }
@@ -217,9 +217,9 @@ impl<T> Ledger<T> {
     }
 
     /// End the tree now, as failed.
-    pub fn fail(&mut self, root: Root, now: u64) -> Settled<T> {
+    pub fn fail(&mut self, root: Root) -> Settled<T> {
         match self.entry(root) {
-            Ok(_) => self.finish(root, Outcome::Failed, now),
+            Ok(_) => self.finish(root, Outcome::Failed),
             Err(why) => why,
         }
     }
@@ -229,13 +229,13 @@ impl<T> Ledger<T> {
         self.entry(root).map(|slot| slot.turn = wheel.turn()).is_ok()
     }
 
-    fn finish(&mut self, root: Root, outcome: Outcome, now: u64) -> Settled<T> {
+    fn finish(&mut self, root: Root, outcome: Outcome) -> Settled<T> {
         let Some(Some(page)) = self.pages.get_mut(root.block()) else {
             return Settled::Elsewhere;
         };
         let slot = &mut page[root.slot() as usize % BLOCK];
         let ticket = std::mem::replace(&mut slot.ticket, Ticket::Free);
-        let (task, latency) = (slot.task, now.saturating_sub(slot.born));
+        let (task, born) = (slot.task, slot.born);
         slot.generation += 1;
         if slot.generation == Root::GENERATIONS {
             slot.generation = 1;
@@ -249,7 +249,7 @@ impl<T> Ledger<T> {
                 task,
                 token,
                 outcome,
-                latency,
+                born,
             }),
             Ticket::Relay(relay) => Settled::Relay(*relay, outcome),
             Ticket::Free => Settled::Unknown,
@@ -262,7 +262,7 @@ impl<T> Ledger<T> {
     }
 
     /// Look at the next slice of slots; true if there is more to look at. `ended` is told of each tree that timed out.
-    pub fn sweep(&mut self, now: u64, mut ended: impl FnMut(Settled<T>)) -> bool {
+    pub fn sweep(&mut self, mut ended: impl FnMut(Settled<T>)) -> bool {
         let Some((due, from)) = self.sweep else {
             return false;
         };
@@ -274,7 +274,7 @@ impl<T> Ledger<T> {
             let slot = &page[number % BLOCK];
             if !matches!(slot.ticket, Ticket::Free) && due.wrapping_sub(slot.turn) < u32::MAX / 2 {
                 let root = Root::new(self.worker, number as u32, slot.generation);
-                ended(self.finish(root, Outcome::TimedOut, now));
+                ended(self.finish(root, Outcome::TimedOut));
             }
         }
         self.sweep = (until < self.pages.len() * BLOCK).then_some((due, until));

@@ -1,9 +1,8 @@
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Clock, Kit, Mail, Plan, Shared, Traffic};
+use super::{Clock, Figures, Kit, Mail, Plan, Shared, Traffic};
 use crate::ack::{Edges, Finished, Ledger, Lineage, Outcome, Relay, Root, Settled, Wheel};
-use crate::flow::{Envelope, Key, Outlet, Pick, Route, TaskId, Way};
+use crate::flow::{Envelope, Key, Outlet, Pick, Queue, Route, TaskId, Way};
 
 /// Look at the clock, and at whether the worker is stopping, once per so many tuples.
 const STRIDE: u32 = 32;
@@ -68,25 +67,58 @@ pub struct Desk<K: Kit> {
     pub(super) ledger: Ledger<K::Token>,
     pub(super) wheel: Wheel,
     edges: Edges,
-    /// By executor of this loop, by task of it.
-    outlets: Vec<Vec<Vec<Outlet>>>,
-    tasks: Vec<Vec<TaskId>>,
-    numbers: Vec<usize>,
-    pub(super) pending: Vec<Vec<u32>>,
-    pub(super) settled: Vec<VecDeque<Finished<K::Token>>>,
+    /// By executor of this loop: where its share of the lists below begins.
+    seats: Vec<Seat>,
+    /// By executor, by task of it, by stream.
+    outlets: Vec<Outlet>,
+    /// By executor, by task of it.
+    tasks: Vec<TaskId>,
+    pending: Vec<u32>,
     /// At most one tick waits for a task.
     pub(super) ticking: Vec<Vec<bool>>,
+    pub(super) settled: Vec<Queue<Finished<K::Token>>>,
     hard_limit: usize,
-    /// Whose turn it is.
-    pub(super) executor: usize,
+    /// Whose turn it is, where its things are, and what is measured of it.
+    executor: usize,
+    seat: Seat,
+    own: Arc<Figures>,
     /// Calls until the clock is looked at again.
     left: u32,
     pub(super) turn_ends: u64,
     /// Emits so far; tells whether a call emitted.
     pub(super) emits: u64,
     spell: Spell,
-    /// From emit to the end, of the trees that were taken in this turn.
+    /// Input that executors of this loop work on outside of their turns.
+    pub(super) away: usize,
+    /// When this turn began.
+    began: u64,
+    /// From emit to the turn in which the spout is told, of the trees that were taken in this turn.
     pub(super) latencies: Vec<u64>,
+}
+
+/// Where an executor's things are in the lists of its loop. All tasks of an executor have the same output streams.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seat {
+    /// Its number in the worker.
+    number: usize,
+    first_task: usize,
+    tasks: usize,
+    first_outlet: usize,
+    streams: usize,
+}
+
+impl Seat {
+    /// The place in the list of tasks.
+    #[inline(always)]
+    fn task(self, slot: usize) -> usize {
+        self.first_task + slot
+    }
+
+    /// The place in the list of outlets.
+    #[inline(always)]
+    fn outlet(self, slot: usize, stream: usize) -> usize {
+        self.first_outlet + slot * self.streams + stream
+    }
 }
 
 /// How far a spout executor may be asked in this turn.
@@ -104,11 +136,23 @@ struct Spell {
 impl<K: Kit> Desk<K> {
     pub(super) fn new(shared: Arc<Shared<K>>, plan: &mut Plan, clock: K::Clock) -> Self {
         let numbers: Vec<usize> = plan.executors.iter().map(|e| e.number).collect();
+        let (mut seats, mut outlets, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
+        for executor in &mut plan.executors {
+            seats.push(Seat {
+                number: executor.number,
+                first_task: tasks.len(),
+                tasks: executor.tasks.len(),
+                first_outlet: outlets.len(),
+                streams: executor.outlets.first().map_or(0, Vec::len),
+            });
+            tasks.extend_from_slice(&executor.tasks);
+            outlets.extend(std::mem::take(&mut executor.outlets).into_iter().flatten());
+        }
         let timeout = plan
             .message_timeout
             .map(|t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
         Desk {
-            traffic: Traffic::new(Arc::clone(&shared), plan.line, numbers.clone(), plan.high_water),
+            traffic: Traffic::new(Arc::clone(&shared), plan.line, &numbers, plan.high_water),
             ledger: Ledger::new(
                 plan.worker,
                 plan.line,
@@ -117,14 +161,11 @@ impl<K: Kit> Desk<K> {
             ),
             wheel: Wheel::new(timeout, clock.now()),
             edges: Edges::new(plan.seed),
-            outlets: plan
-                .executors
-                .iter_mut()
-                .map(|e| std::mem::take(&mut e.outlets))
-                .collect(),
-            tasks: plan.executors.iter().map(|e| e.tasks.clone()).collect(),
-            pending: plan.executors.iter().map(|e| vec![0; e.tasks.len()]).collect(),
-            settled: plan.executors.iter().map(|_| VecDeque::new()).collect(),
+            pending: vec![0; tasks.len()],
+            settled: plan.executors.iter().map(|_| Queue::default()).collect(),
+            seats,
+            outlets,
+            tasks,
             ticking: plan
                 .executors
                 .iter()
@@ -132,12 +173,15 @@ impl<K: Kit> Desk<K> {
                 .collect(),
             hard_limit: plan.hard_limit,
             executor: 0,
+            seat: Seat::default(),
+            own: Arc::default(),
             left: 0,
+            away: 0,
+            began: 0,
             turn_ends: 0,
             emits: 0,
             spell: Spell::default(),
             latencies: Vec::new(),
-            numbers,
             shared,
             clock,
         }
@@ -146,9 +190,36 @@ impl<K: Kit> Desk<K> {
     // ------------------------------------------------------------------ taking
 
     pub(super) fn begin_turn(&mut self, executor: usize, now: u64) {
-        self.executor = executor;
+        self.sit(executor);
+        self.began = now;
         self.turn_ends = now.saturating_add(QUANTUM);
         self.left = STRIDE;
+    }
+
+    /// Emits, acks and fails that follow are this executor's (its number in the loop). Between two steps only: in a
+    /// turn it is the executor whose turn it is.
+    pub fn sit(&mut self, executor: usize) {
+        if self.executor != executor || self.seat.tasks == 0 {
+            self.executor = executor;
+            self.seat = self.seats[executor];
+            self.own = Arc::clone(&self.shared.figures[self.seat.number]);
+        }
+    }
+
+    /// The executor whose turn it is goes on with one input after its turn; [`Desk::come_back`] must follow.
+    pub fn go_away(&mut self) {
+        self.away += 1;
+    }
+
+    /// An executor is done with an input that outlasted its turn; it may take others.
+    pub fn come_back(&mut self, executor: usize) {
+        self.away -= 1;
+        self.traffic.set_shut(executor, false);
+    }
+
+    /// The executor whose turn it is takes no more until [`Desk::come_back`].
+    pub fn shut(&mut self) {
+        self.traffic.set_shut(self.executor, true);
     }
 
     /// The next tuple for the executor whose turn it is; None when the turn is over.
@@ -159,7 +230,7 @@ impl<K: Kit> Desk<K> {
         }
         self.left -= 1;
         let envelope = self.traffic.pop(self.executor)?;
-        self.shared.figures[self.numbers[self.executor]].calls.add(1);
+        self.own.calls.add(1);
         Some(envelope)
     }
 
@@ -202,7 +273,7 @@ impl<K: Kit> Desk<K> {
 
     fn is_wanted(&self, slot: usize) -> bool {
         self.emits < self.spell.enough
-            && self.pending[self.executor][slot] < self.spell.max_pending
+            && self.pending[self.seat.task(slot)] < self.spell.max_pending
             && self.traffic.held_back(self.executor) == 0
     }
 
@@ -221,7 +292,7 @@ impl<K: Kit> Desk<K> {
         }
         self.spell.left -= 1;
         self.spell.seen = Some(self.emits);
-        self.shared.figures[self.numbers[self.executor]].calls.add(1);
+        self.own.calls.add(1);
         true
     }
 
@@ -232,11 +303,11 @@ impl<K: Kit> Desk<K> {
         if self.held_back() > 0 || self.shared.is_stopping() {
             return None;
         }
-        let finished = self.settled[self.executor].pop_front()?;
-        let figures = &self.shared.figures[self.numbers[self.executor]];
+        let finished = self.settled[self.executor].pop()?;
+        let figures = &self.own;
         match finished.outcome {
             Outcome::Acked => {
-                self.latencies.push(finished.latency);
+                self.latencies.push(self.began.saturating_sub(finished.born));
                 figures.acked.add(1);
             }
             Outcome::Failed => figures.failed.add(1),
@@ -263,7 +334,7 @@ impl<K: Kit> Desk<K> {
     #[inline(always)]
     #[must_use]
     pub fn outlet(&self, slot: usize, stream: usize) -> &Outlet {
-        &self.outlets[self.executor][slot][stream]
+        &self.outlets[self.seat.outlet(slot, stream)]
     }
 
     /// Emit on a stream whose routes choose for themselves (not direct, not custom).
@@ -279,7 +350,7 @@ impl<K: Kit> Desk<K> {
         mut anchor: A,
     ) -> Result<(), EmitError<<K::Payload as Key>::Error>> {
         let from = self.executor;
-        let outlet = &mut self.outlets[from][slot][stream];
+        let outlet = &mut self.outlets[self.seat.outlet(slot, stream)];
         self.emits += 1;
         if let [route] = outlet.routes.as_mut_slice()
             && !matches!(route.pick, Pick::All)
@@ -291,10 +362,9 @@ impl<K: Kit> Desk<K> {
             if self.traffic.held_back(from) >= self.hard_limit {
                 return Err(EmitError::Full);
             }
-            let way = Way::new(route.targets[index], self.tasks[from][slot], outlet.stream);
+            let way = Way::new(route.targets[index], outlet.source, outlet.stream);
             let lineage = anchor.child(&mut self.edges);
-            outlet.emitted.add(1);
-            outlet.transferred.add(1);
+            outlet.count.single.add(1);
             if !self.traffic.send(
                 from,
                 Envelope {
@@ -325,7 +395,7 @@ impl<K: Kit> Desk<K> {
         custom: &[(usize, Vec<TaskId>)],
     ) -> Result<Vec<TaskId>, EmitError<<K::Payload as Key>::Error>> {
         let from = self.executor;
-        let outlet = &mut self.outlets[from][slot][stream];
+        let outlet = &mut self.outlets[self.seat.outlet(slot, stream)];
         let mut targets = Vec::new();
         if let Some(task) = direct {
             let subscribed =
@@ -355,9 +425,9 @@ impl<K: Kit> Desk<K> {
             return Err(EmitError::Full);
         }
         self.emits += 1;
-        outlet.emitted.add(1);
-        outlet.transferred.add(targets.len() as u64);
-        let (source, stream) = (self.tasks[from][slot], outlet.stream);
+        outlet.count.other.add(1);
+        outlet.count.copies.add(targets.len() as u64);
+        let (source, stream) = (outlet.source, outlet.stream);
         // All edges first: a tree must not end between the first copy and the last.
         let lineages: Vec<Lineage> = targets.iter().map(|_| anchor.child(&mut self.edges)).collect();
         for (target, lineage) in targets.iter().zip(lineages) {
@@ -377,7 +447,7 @@ impl<K: Kit> Desk<K> {
     #[inline(always)]
     pub fn emit_to_nobody(&mut self, slot: usize, stream: usize) {
         self.emits += 1;
-        self.outlets[self.executor][slot][stream].emitted.add(1);
+        self.outlets[self.seat.outlet(slot, stream)].count.other.add(1);
     }
 
     /// Try to get rid of what this executor emitted; true if nothing is left in its outbox. For components on a thread
@@ -404,9 +474,9 @@ impl<K: Kit> Desk<K> {
     #[inline]
     pub fn open_tree(&mut self, slot: usize, token: K::Token) -> Option<Root> {
         let now = self.clock.now();
-        let task = self.tasks[self.executor][slot];
+        let task = self.tasks[self.seat.task(slot)];
         let root = self.ledger.open(task, token, &self.wheel, now)?;
-        self.pending[self.executor][slot] += 1;
+        self.pending[self.seat.task(slot)] += 1;
         Some(root)
     }
 
@@ -418,9 +488,9 @@ impl<K: Kit> Desk<K> {
 
     /// Forget a tree whose emit did not happen; gives its token back.
     pub fn cancel_tree(&mut self, slot: usize, root: Root) -> Option<K::Token> {
-        match self.ledger.fail(root, 0) {
+        match self.ledger.fail(root) {
             Settled::Finished(finished) => {
-                self.pending[self.executor][slot] -= 1;
+                self.pending[self.seat.task(slot)] -= 1;
                 Some(finished.token)
             }
             _ => None,
@@ -441,8 +511,7 @@ impl<K: Kit> Desk<K> {
     /// Add edges to a tree of any ledger of this worker.
     #[inline(always)]
     pub fn settle(&mut self, root: Root, edges: u64) {
-        let clock = &self.clock;
-        match self.ledger.settle(root, edges, || clock.now()) {
+        match self.ledger.settle(root, edges) {
             Settled::Open => {}
             ended => self.ended(root, Some(edges), ended),
         }
@@ -451,13 +520,13 @@ impl<K: Kit> Desk<K> {
     /// The executor is done with an input tuple: `made` are the edges of what it emitted for it.
     #[inline(always)]
     pub fn ack(&mut self, lineage: &Lineage, made: u64) {
-        self.shared.figures[self.numbers[self.executor]].acked.add(1);
+        self.own.acked.add(1);
         self.pass(lineage, made);
     }
 
     /// Count an ack of a tuple that a relay settles.
     pub fn count_ack(&self) {
-        self.shared.figures[self.numbers[self.executor]].acked.add(1);
+        self.own.acked.add(1);
     }
 
     /// The executor whose turn it is, by its number in the loop.
@@ -478,13 +547,13 @@ impl<K: Kit> Desk<K> {
 
     /// The executor could not process an input tuple: all its trees fail.
     pub fn fail(&mut self, lineage: &Lineage) {
-        self.shared.figures[self.numbers[self.executor]].failed.add(1);
+        self.own.failed.add(1);
         lineage.each(|root, _| self.fail_root(root));
     }
 
     /// End a tree of any ledger of this worker, as failed.
     pub fn fail_root(&mut self, root: Root) {
-        let ended = self.ledger.fail(root, self.clock.now());
+        let ended = self.ledger.fail(root);
         self.ended(root, None, ended);
     }
 
@@ -499,9 +568,15 @@ impl<K: Kit> Desk<K> {
         });
     }
 
+    /// Pending trees of each task of an executor.
+    pub(super) fn pending_of(&self, executor: usize) -> &[u32] {
+        let seat = self.seats[executor];
+        &self.pending[seat.first_task..seat.first_task + seat.tasks]
+    }
+
     /// What this spout task's pending tuples are named, oldest first; for people who ask what a run waits for.
     pub fn pending_tokens(&self, slot: usize) -> Vec<&K::Token> {
-        self.ledger.tokens(self.tasks[self.executor][slot])
+        self.ledger.tokens(self.tasks[self.seat.task(slot)])
     }
 
     fn elsewhere(&self, root: Root) -> Option<u16> {
@@ -541,8 +616,8 @@ impl<K: Kit> Desk<K> {
     fn finished(&mut self, finished: Finished<K::Token>) {
         let place = self.shared.places[finished.task as usize];
         let (executor, slot) = (place.local as usize, place.slot as usize);
-        self.pending[executor][slot] -= 1;
-        self.settled[executor].push_back(finished);
+        self.pending[self.seats[executor].task(slot)] -= 1;
+        self.settled[executor].push(finished);
         self.traffic.ready.set(executor);
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use super::spout::{Asking, Ticking};
 use super::{Clock, Component, Desk, Kind, Kit, Mail, Next, Order, Plan, Shared, Stop};
 use crate::ack::Lineage;
-use crate::flow::{Envelope, STREAM_TICK, TaskId, Way};
+use crate::flow::{Envelope, Queue, STREAM_TICK, TaskId, Way};
 
 /// Calls of `next_tuple` per round at most (one per task at least), and tuples after which a spout's turn ends.
 const CALLS: usize = 64;
@@ -144,6 +144,11 @@ impl<K: Kit> Loop<K> {
         }
     }
 
+    /// What components work with, for calls into it between two steps: [`Desk::sit`] says who calls.
+    pub fn desk(&mut self) -> &mut Desk<K> {
+        &mut self.desk
+    }
+
     /// Ask a spout executor at once in the next step.
     pub fn wake(&mut self, executor: usize) {
         self.executors[executor].asking.wake();
@@ -181,12 +186,12 @@ impl<K: Kit> Loop<K> {
         let had = self.desk.traffic.held_back(index);
         let stuck = !self.desk.traffic.flush(index);
         let mut moved = self.desk.traffic.held_back(index) != had;
-        if (!stuck || self.desk.traffic.in_ring(index)) && self.desk.traffic.queued(index) > 0 {
+        if (!stuck || self.desk.traffic.in_ring(index)) && self.desk.traffic.wants_turn(index) {
             self.take_turn(index, |component, desk| component.process(desk))?;
             self.desk.traffic.flush(index);
             moved = true;
         }
-        if self.desk.traffic.queued(index) > 0 {
+        if self.desk.traffic.wants_turn(index) {
             self.desk.traffic.ready.set(index);
         }
         self.desk.traffic.publish(index);
@@ -205,7 +210,7 @@ impl<K: Kit> Loop<K> {
         if free && self.executors[index].asking.is_due(now) && !self.executors[index].asking.all_done() {
             busy |= self.ask(index)?;
         }
-        let pending = self.desk.pending[index].iter().map(|n| u64::from(*n)).sum();
+        let pending = self.desk.pending_of(index).iter().map(|n| u64::from(*n)).sum();
         self.desk.shared.figures[self.executors[index].number]
             .pending
             .set(pending);
@@ -242,7 +247,7 @@ impl<K: Kit> Loop<K> {
         let all_full = asking
             .done
             .iter()
-            .zip(&self.desk.pending[index])
+            .zip(self.desk.pending_of(index))
             .all(|(d, n)| *d || *n >= asking.max_pending);
         if gave || all_full {
             asking.gave(self.desk.clock.now());
@@ -324,7 +329,7 @@ impl<K: Kit> Loop<K> {
             return false;
         }
         let mut ended = Vec::new();
-        self.desk.ledger.sweep(now, |settled| ended.push(settled));
+        self.desk.ledger.sweep(|settled| ended.push(settled));
         for settled in ended {
             self.desk.timed_out(settled);
         }
@@ -379,14 +384,15 @@ impl<K: Kit> Loop<K> {
             return Rest::Busy;
         }
         let stuck = !self.desk.traffic.is_empty();
-        let settled = self.desk.settled.iter().all(std::collections::VecDeque::is_empty);
+        let idle = !stuck && self.desk.away == 0;
+        let settled = self.desk.settled.iter().all(Queue::is_empty);
         let spouts = &self.executors[..self.spouts];
         let ended =
             settled && self.desk.ledger.pending() == 0 && spouts.iter().all(|spout| spout.asking.all_done());
         status.ended.store(ended, Ordering::SeqCst);
         status
             .quiet
-            .store(self.started && !stuck && settled, Ordering::SeqCst);
+            .store(self.started && idle && settled, Ordering::SeqCst);
         let now = self.desk.clock.now();
         let mut next = self.desk.wheel.next();
         if stuck || !settled {
@@ -397,7 +403,7 @@ impl<K: Kit> Loop<K> {
         }
         for (index, spout) in spouts.iter().enumerate() {
             let full = |(slot, done): (usize, &bool)| {
-                *done || self.desk.pending[index][slot] >= spout.asking.max_pending
+                *done || self.desk.pending_of(index)[slot] >= spout.asking.max_pending
             };
             if !spout.asking.done.iter().enumerate().all(full) && self.desk.traffic.held_back(index) == 0 {
                 next = next.min(spout.asking.next().unwrap_or(u64::MAX));

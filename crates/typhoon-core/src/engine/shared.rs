@@ -185,7 +185,7 @@ pub struct Shared<K: Kit> {
     pub blocks: Arc<Blocks>,
     pub peers: Vec<Peer<K>>,
     pub gauges: Vec<Gauge>,
-    pub figures: Vec<Figures>,
+    pub figures: Vec<Arc<Figures>>,
     /// Members (executor numbers) of each loop in the topology, by ring number; 0 is unused.
     pub rings: Vec<Vec<usize>>,
     stop: AtomicU8,
@@ -219,7 +219,7 @@ impl<K: Kit> Shared<K> {
             blocks: Arc::default(),
             peers: (0..lines).map(|_| peer()).collect::<std::io::Result<_>>()?,
             gauges,
-            figures: (0..executors).map(|_| Figures::default()).collect(),
+            figures: (0..executors).map(|_| Arc::default()).collect(),
             rings,
             stop: AtomicU8::new(RUN),
             open: AtomicUsize::new(0),

@@ -1,71 +1,90 @@
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::bits::Bits;
 use super::{Kit, Mail, Shared};
 use crate::ack::Root;
-use crate::flow::Envelope;
+use crate::flow::{Envelope, Places, Queue};
+
+/// The queues of one executor.
+struct Ends<P> {
+    /// What it has to do.
+    inbox: Queue<Envelope<P>>,
+    /// What it emitted that found no room.
+    outbox: Queue<Envelope<P>>,
+    /// Its number in the worker.
+    number: usize,
+    /// The ring that it is part of; 0 for none.
+    ring: u32,
+    /// It takes no more for now, by its own decision.
+    shut: bool,
+}
 
 /// Queues of one loop, and the parcels that it makes up for others.
 pub struct Traffic<K: Kit> {
     shared: Arc<Shared<K>>,
+    places: Places,
     line: u16,
     high_water: usize,
-    /// By executor of this loop: what it has to do, and what it emitted that found no room.
-    inboxes: Vec<VecDeque<Envelope<K::Payload>>>,
-    outboxes: Vec<VecDeque<Envelope<K::Payload>>>,
-    /// Numbers in the worker of this loop's executors.
-    numbers: Vec<usize>,
-    /// The ring that each executor of this loop is part of; 0 for none.
-    rings: Vec<u32>,
-    /// Executors with something to do, or something to get rid of.
+    /// By executor of this loop.
+    ends: Vec<Ends<K::Payload>>,
+    /// Executors with something to do, or something to get rid of: all bolts whose inbox is not empty, but for the one
+    /// whose turn it is.
     pub(super) ready: Bits,
     parcels: Vec<Vec<Mail<K>>>,
     has_parcels: bool,
 }
 
 impl<K: Kit> Traffic<K> {
-    pub(super) fn new(shared: Arc<Shared<K>>, line: u16, numbers: Vec<usize>, high_water: usize) -> Self {
-        let n = numbers.len();
-        let rings = numbers
-            .iter()
-            .map(|number| shared.gauges[*number].ring.load(Ordering::Relaxed))
-            .collect();
+    pub(super) fn new(shared: Arc<Shared<K>>, line: u16, numbers: &[usize], high_water: usize) -> Self {
+        let ends = |number: &usize| Ends {
+            inbox: Queue::default(),
+            outbox: Queue::default(),
+            number: *number,
+            ring: shared.gauges[*number].ring.load(Ordering::Relaxed),
+            shut: false,
+        };
         Traffic {
             parcels: shared.peers.iter().map(|_| Vec::new()).collect(),
+            places: Arc::clone(&shared.places),
+            ends: numbers.iter().map(ends).collect(),
+            ready: Bits::new(numbers.len()),
+            has_parcels: false,
             shared,
             line,
             high_water,
-            inboxes: (0..n).map(|_| VecDeque::new()).collect(),
-            outboxes: (0..n).map(|_| VecDeque::new()).collect(),
-            numbers,
-            rings,
-            ready: Bits::new(n),
-            has_parcels: false,
         }
     }
 
     /// Send a tuple on its way. False if it has to wait in the outbox of `from`.
     #[inline(always)]
     pub(super) fn send(&mut self, from: usize, envelope: Envelope<K::Payload>) -> bool {
-        let place = self.shared.places[envelope.way.destination() as usize];
+        let place = self.places[envelope.way.destination() as usize];
         let to = place.local as usize;
-        if place.line == self.line && self.outboxes[from].is_empty() && self.has_room(from, to) {
-            self.inboxes[to].push_back(envelope);
-            self.ready.set(to);
+        if place.line == self.line && self.ends[from].outbox.is_empty() && self.has_room(from, to) {
+            let inbox = &mut self.ends[to].inbox;
+            let first = inbox.is_empty();
+            inbox.push(envelope);
+            if first {
+                self.ready.set(to);
+            }
             return true;
         }
-        self.outboxes[from].push_back(envelope);
+        self.hold_back(from, envelope);
         false
+    }
+
+    #[inline(never)]
+    fn hold_back(&mut self, from: usize, envelope: Envelope<K::Payload>) {
+        self.ends[from].outbox.push(envelope);
     }
 
     /// May `from` put one more into the inbox of `to`, an executor of this loop?
     #[inline(always)]
     fn has_room(&self, from: usize, to: usize) -> bool {
-        match self.rings[to] {
-            0 => self.inboxes[to].len() < self.high_water,
-            ring => self.ring_has_room(ring, self.rings[from]),
+        match self.ends[to].ring {
+            0 => self.ends[to].inbox.len() < self.high_water,
+            ring => self.ring_has_room(ring, self.ends[from].ring),
         }
     }
 
@@ -77,8 +96,8 @@ impl<K: Kit> Traffic<K> {
         }
         let mut total = 0;
         for number in &self.shared.rings[ring as usize] {
-            total += match self.numbers.iter().position(|n| n == number) {
-                Some(here) => self.inboxes[here].len() + self.outboxes[here].len(),
+            total += match self.ends.iter().find(|ends| ends.number == *number) {
+                Some(ends) => ends.inbox.len() + ends.outbox.len(),
                 None => self.shared.gauges[*number].queued(),
             };
         }
@@ -89,7 +108,7 @@ impl<K: Kit> Traffic<K> {
         let gauge = &self.shared.gauges[number];
         let room = || match gauge.ring.load(Ordering::Relaxed) {
             0 => gauge.queued() < self.high_water,
-            ring => self.ring_has_room(ring, self.rings[from]),
+            ring => self.ring_has_room(ring, self.ends[from].ring),
         };
         if room() {
             return true;
@@ -99,23 +118,29 @@ impl<K: Kit> Traffic<K> {
     }
 
     /// Try to empty the outbox of an executor, in order. True if it is empty.
+    #[inline(always)]
     pub(super) fn flush(&mut self, from: usize) -> bool {
-        while let Some(envelope) = self.outboxes[from].front() {
-            let place = self.shared.places[envelope.way.destination() as usize];
+        self.ends[from].outbox.is_empty() || self.flush_some(from)
+    }
+
+    fn flush_some(&mut self, from: usize) -> bool {
+        while let Some(envelope) = self.ends[from].outbox.front() {
+            let place = self.places[envelope.way.destination() as usize];
             let to = place.local as usize;
             if place.line == self.line {
                 if !self.has_room(from, to) {
                     break;
                 }
-                self.inboxes[to].extend(self.outboxes[from].pop_front());
-                self.ready.set(to);
+                if let Some(envelope) = self.ends[from].outbox.pop() {
+                    self.push(to, envelope);
+                }
             } else {
                 let number = place.number as usize;
                 if !self.remote_has_room(from, number) {
                     break;
                 }
                 self.shared.gauges[number].expect(1);
-                let envelope = self.outboxes[from].pop_front();
+                let envelope = self.ends[from].outbox.pop();
                 match self.parcels[place.line as usize].last_mut() {
                     Some(Mail::Tuples(tuples)) => tuples.extend(envelope),
                     _ => self.parcels[place.line as usize].push(Mail::Tuples(envelope.into_iter().collect())),
@@ -123,11 +148,11 @@ impl<K: Kit> Traffic<K> {
                 self.has_parcels = true;
             }
         }
-        let empty = self.outboxes[from].is_empty();
-        if !empty {
+        let empty = self.ends[from].outbox.is_empty();
+        if empty {
+            self.ends[from].outbox.shrink(64 * self.high_water);
+        } else {
             self.ready.set(from);
-        } else if self.outboxes[from].capacity() > 64 * self.high_water {
-            self.outboxes[from].shrink_to(self.high_water);
         }
         empty
     }
@@ -170,43 +195,52 @@ impl<K: Kit> Traffic<K> {
     }
 
     pub(super) fn push(&mut self, to: usize, envelope: Envelope<K::Payload>) {
-        self.inboxes[to].push_back(envelope);
+        self.ends[to].inbox.push(envelope);
         self.ready.set(to);
     }
 
     #[inline(always)]
     pub(super) fn pop(&mut self, executor: usize) -> Option<Envelope<K::Payload>> {
-        self.inboxes[executor].pop_front()
+        self.ends[executor].inbox.pop()
     }
 
     #[inline(always)]
     pub(super) fn queued(&self, executor: usize) -> usize {
-        self.inboxes[executor].len()
+        self.ends[executor].inbox.len()
     }
 
     #[inline(always)]
     pub(super) fn held_back(&self, executor: usize) -> usize {
-        self.outboxes[executor].len()
+        self.ends[executor].outbox.len()
+    }
+
+    /// Give an executor no turns for its input, or give them again.
+    pub(super) fn set_shut(&mut self, executor: usize, shut: bool) {
+        self.ends[executor].shut = shut;
+        if !shut {
+            self.ready.set(executor);
+        }
+    }
+
+    /// Is there input that the executor would take?
+    #[inline(always)]
+    pub(super) fn wants_turn(&self, executor: usize) -> bool {
+        let ends = &self.ends[executor];
+        !ends.inbox.is_empty() && !ends.shut
     }
 
     /// Is the executor part of a loop in the topology?
     #[inline(always)]
     pub(super) fn in_ring(&self, executor: usize) -> bool {
-        self.rings[executor] != 0
+        self.ends[executor].ring != 0
     }
 
     /// After a turn: let other threads see the queue, and tell those who wait for room.
     pub(super) fn publish(&self, executor: usize) {
-        let (queued, gauge) = (
-            self.inboxes[executor].len(),
-            &self.shared.gauges[self.numbers[executor]],
-        );
+        let ends = &self.ends[executor];
+        let (queued, gauge) = (ends.inbox.len(), &self.shared.gauges[ends.number]);
         // What a member of a ring cannot pass on counts as well: it takes input all the same.
-        let unsent = if self.in_ring(executor) {
-            self.outboxes[executor].len()
-        } else {
-            0
-        };
+        let unsent = if ends.ring != 0 { ends.outbox.len() } else { 0 };
         gauge.set(queued + unsent);
         if queued < self.high_water / 2 + 1 && gauge.take_awaited() {
             self.shared.ring_all();
@@ -218,6 +252,8 @@ impl<K: Kit> Traffic<K> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.inboxes.iter().chain(&self.outboxes).all(VecDeque::is_empty)
+        self.ends
+            .iter()
+            .all(|ends| ends.inbox.is_empty() && ends.outbox.is_empty())
     }
 }

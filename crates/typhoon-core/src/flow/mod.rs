@@ -2,10 +2,12 @@
 
 mod envelope;
 mod mailbox;
+mod queue;
 mod route;
 mod waker;
 
 pub use envelope::{Envelope, STREAM_TICK, TaskId, Way};
 pub use mailbox::Mailbox;
-pub use route::{Key, Outlet, Pick, Place, Places, Route};
+pub use queue::Queue;
+pub use route::{Emits, Key, Outlet, Pick, Place, Places, Route};
 pub use waker::Waker;

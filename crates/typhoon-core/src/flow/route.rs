@@ -72,17 +72,36 @@ pub struct Route {
 
 /// One output stream of one task.
 pub struct Outlet {
+    /// The task.
+    pub source: TaskId,
     /// Number of the (component, stream) pair.
     pub stream: u16,
-    /// How many values a tuple of this stream has.
-    pub arity: usize,
-    pub direct: bool,
-    /// Some route is [`Pick::Custom`].
-    pub custom: bool,
     pub routes: Vec<Route>,
-    /// Tuples emitted, and copies of them that went to tasks.
-    pub emitted: Arc<Counter>,
-    pub transferred: Arc<Counter>,
+    pub count: Arc<Emits>,
+}
+
+/// What was emitted on an outlet.
+#[derive(Debug, Default)]
+pub struct Emits {
+    /// Tuples of which exactly one task got one.
+    pub single: Counter,
+    /// Other tuples, and the copies of them that went to tasks.
+    pub other: Counter,
+    pub copies: Counter,
+}
+
+impl Emits {
+    /// Tuples emitted.
+    #[must_use]
+    pub fn emitted(&self) -> u64 {
+        self.single.get() + self.other.get()
+    }
+
+    /// Copies that went to tasks.
+    #[must_use]
+    pub fn transferred(&self) -> u64 {
+        self.single.get() + self.copies.get()
+    }
 }
 
 /// Scale a hash to `0..n` without a division.

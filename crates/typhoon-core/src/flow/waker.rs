@@ -27,6 +27,12 @@ impl Waker {
         Ok(Waker(Arc::new(bell?)))
     }
 
+    /// The descriptor that is readable when it was rung; [`Waker::wait`] without time makes it unreadable again.
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.0.read.as_raw_fd()
+    }
+
     /// End the present or the next [`Waker::wait`].
     pub fn ring(&self) {
         let one = 1u64.to_ne_bytes();

@@ -168,15 +168,12 @@ impl World {
                 };
                 Route { pick, targets }
             };
-            let outlet = |_: &u32| {
+            let outlet = |task: &u32| {
                 vec![Outlet {
+                    source: *task,
                     stream: index as u16,
-                    arity: 2,
-                    direct: false,
-                    custom: false,
                     routes: part.to.iter().map(route).collect(),
-                    emitted: Arc::default(),
-                    transferred: Arc::default(),
+                    count: Arc::default(),
                 }]
             };
             for (own, (line, _, number)) in tasks[index].iter().zip(&executors[index]) {

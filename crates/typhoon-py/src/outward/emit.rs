@@ -16,7 +16,7 @@ use super::arguments::{Extras, arguments, extras, list, required, result, stream
 use super::foreign::foreign_emit;
 use super::settle::{anchor_list, settled_error};
 use super::values::{check, emit_error, to_payload, to_row};
-use super::{object, running};
+use super::{coroutine, object, running};
 use crate::base;
 use crate::component::{Kept, Kit, Token};
 use crate::errors;
@@ -61,7 +61,10 @@ fn route<A: Anchor>(
     anchor: A,
 ) -> PyResult<Vec<TaskId>> {
     // SAFETY: lent for the length of the call that we are in; no reference to it lives across Python code.
-    let result = unsafe { (*desk).emit(handle.slot, index, payload, anchor) };
+    let result = unsafe {
+        handle.sit(desk);
+        (*desk).emit(handle.slot, index, payload, anchor)
+    };
     if handle.threaded {
         wait_for_room(py, handle, desk);
     }
@@ -87,7 +90,10 @@ fn send_specially<A: Anchor>(
     if !stream.subscribed && extras.direct.is_none() {
         check(py, handle, stream, values)?;
         // SAFETY: as in `route`.
-        unsafe { (*desk).emit_to_nobody(handle.slot, index) };
+        unsafe {
+            handle.sit(desk);
+            (*desk).emit_to_nobody(handle.slot, index);
+        }
         return Ok(Vec::new());
     }
     let mut payload = to_payload(py, handle, stream, values)?;
@@ -99,7 +105,10 @@ fn send_specially<A: Anchor>(
         return route(py, handle, desk, index, payload, anchor);
     }
     // SAFETY: as in `route`.
-    let result = unsafe { (*desk).emit_to(handle.slot, index, payload, anchor, extras.direct, &custom) };
+    let result = unsafe {
+        handle.sit(desk);
+        (*desk).emit_to(handle.slot, index, payload, anchor, extras.direct, &custom)
+    };
     result.map_err(|error| emit_error(py, handle, stream, error))
 }
 
@@ -389,7 +398,7 @@ pub unsafe extern "C" fn bolt_emit_many(slf: Raw, args: *const Raw, given: isize
         let extras = Extras::default();
         // SAFETY: alive; a list is read by index, since an emit may change it.
         unsafe {
-            let Some(desk) = handle.desk().filter(|_| anchors.is_none()) else {
+            let Some(desk) = handle.any_desk().filter(|_| anchors.is_none()) else {
                 for values in list(py, tuples)? {
                     bolt_any(py, handle, index, values.as_ptr(), anchors, &extras)?;
                 }
@@ -422,13 +431,16 @@ fn bolt_any(
     extras: &Extras,
 ) -> PyResult<Vec<TaskId>> {
     let Some(anchors) = anchors else {
-        return match handle.desk() {
+        return match handle.any_desk() {
             Some(desk) => anchored(py, handle, desk, index, values, extras),
-            None => foreign_emit(py, handle, index, values, &[], None, extras),
+            None => {
+                let own: Vec<Ref> = coroutine::tuple(py, handle)?.into_iter().collect();
+                foreign_emit(py, handle, index, values, &own, None, extras)
+            }
         };
     };
     let anchors = anchor_list(py, handle, anchors)?;
-    let Some(desk) = handle.desk() else {
+    let Some(desk) = handle.any_desk() else {
         return foreign_emit(py, handle, index, values, &anchors, None, extras);
     };
     // SAFETY: Tuples, by `anchor_list`.
@@ -456,11 +468,25 @@ fn anchored(
     if current.is_null() {
         return unbound(py, handle, desk, index, values, extras);
     }
-    // SAFETY: set only while the call that processes this tuple lasts; no reference into it is kept across `send`.
+    below(py, handle, desk, index, values, current, extras)
+}
+
+/// Emit anchored to this tuple.
+#[inline(always)]
+fn below(
+    py: Python<'_>,
+    handle: &Handle,
+    desk: *mut Desk<Kit>,
+    index: usize,
+    values: Raw,
+    tuple: *mut TupleObject,
+    extras: &Extras,
+) -> PyResult<Vec<TaskId>> {
+    // SAFETY: alive while it is processed, as it is; no reference into it is kept across `send`.
     unsafe {
-        let lineage = match (*current).state {
-            State::Open => (*current).lineage.clone(),
-            _ if (*current).lineage.is_tracked() => return Err(settled_error(py, handle)),
+        let lineage = match (*tuple).state {
+            State::Open => (*tuple).lineage.clone(),
+            _ if (*tuple).lineage.is_tracked() => return Err(settled_error(py, handle)),
             _ => Lineage::NONE,
         };
         let mut made = 0;
@@ -473,12 +499,12 @@ fn anchored(
             Input(&lineage, &mut made),
             extras,
         );
-        (*current).made ^= made;
+        (*tuple).made ^= made;
         sent
     }
 }
 
-/// Emit outside of any tuple, or in a batch: then for the whole batch.
+/// Emit outside of any call for a tuple: in a batch for the whole of it, in a coroutine for the tuple that it is for.
 #[inline(never)]
 fn unbound(
     py: Python<'_>,
@@ -489,6 +515,9 @@ fn unbound(
     extras: &Extras,
 ) -> PyResult<Vec<TaskId>> {
     if !handle.in_batch.load(Ordering::Relaxed) {
+        if let Some(tuple) = coroutine::tuple(py, handle)? {
+            return below(py, handle, desk, index, values, tuple.as_ptr().cast(), extras);
+        }
         return send(
             py,
             handle,

@@ -2,6 +2,7 @@
 //! other, whose request is handed in and carried out on the owner's thread.
 
 mod arguments;
+mod coroutine;
 mod emit;
 mod foreign;
 mod settle;
@@ -15,9 +16,10 @@ use crate::errors;
 use crate::handle::Handle;
 use crate::python::Raw;
 
+pub use coroutine::add_to as add_current_tuple;
 pub use emit::{bolt_emit, bolt_emit_many, init, spout_emit, spout_emit_many};
 pub use foreign::{Foreign, receive};
-pub use settle::{ack, fail, reset_timeout};
+pub use settle::{ack, fail, finish, reset_timeout};
 pub use wake::{wake, wake_on};
 
 fn object<'py>(py: Python<'py>, raw: Raw) -> Bound<'py, PyAny> {

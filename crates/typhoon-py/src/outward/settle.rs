@@ -138,14 +138,52 @@ fn settle(py: Python<'_>, slf: Raw, tup: Raw, verdict: Verdict) -> PyResult<Raw>
         if verdict != Verdict::Reset {
             TupleObject::settle(content);
         }
-        match (handle.desk(), verdict) {
-            (Some(desk), Verdict::Ack) => (*desk).ack(&lineage, made),
-            (Some(desk), Verdict::Fail) => (*desk).fail(&lineage),
-            (Some(desk), Verdict::Reset) => (*desk).reset_timeout(&lineage),
-            (None, Verdict::Ack) => handle.post(Request::Ack(lineage, made)),
-            (None, Verdict::Fail) => handle.post(Request::Fail(lineage)),
-            (None, Verdict::Reset) => handle.post(Request::Reset(lineage)),
+        let Some(desk) = handle.any_desk() else {
+            handle.post(match verdict {
+                Verdict::Ack => Request::Ack(lineage, made),
+                Verdict::Fail => Request::Fail(lineage),
+                Verdict::Reset => Request::Reset(lineage),
+            });
+            return Ok(none());
+        };
+        handle.sit(desk);
+        match verdict {
+            Verdict::Ack => (*desk).ack(&lineage, made),
+            Verdict::Fail => (*desk).fail(&lineage),
+            Verdict::Reset => (*desk).reset_timeout(&lineage),
         }
     }
     Ok(none())
+}
+
+/// A coroutine has ended that was started for a tuple (a tick counts as one).
+pub fn finish(handle: &Handle, tuple: &Bound<'_, PyAny>, acked: Option<bool>) {
+    let content = tuple.as_ptr().cast::<TupleObject>();
+    handle.in_flight.fetch_sub(1, Ordering::Relaxed);
+    if !handle.is_live() || !tuple::check(tuple.as_ptr()) {
+        return;
+    }
+    // SAFETY: a Tuple; GIL held; the desk is good until Python code runs, and none does.
+    unsafe {
+        let settle = acked.filter(|_| (*content).state == State::Open);
+        if settle.is_some() {
+            TupleObject::settle(content);
+        }
+        let Some(desk) = handle.any_desk() else {
+            match settle {
+                Some(true) => handle.post(Request::Ack((*content).lineage.clone(), (*content).made)),
+                Some(false) => handle.post(Request::Fail((*content).lineage.clone())),
+                None => {}
+            }
+            handle.post(Request::ComeBack);
+            return;
+        };
+        handle.sit(desk);
+        match settle {
+            Some(true) => (*desk).ack(&(*content).lineage, (*content).made),
+            Some(false) => (*desk).fail(&(*content).lineage),
+            None => {}
+        }
+        (*desk).come_back(handle.executor);
+    }
 }
