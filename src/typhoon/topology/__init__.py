@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from typhoon._core import Tuple
 from typhoon.topology import native
+from typhoon.topology._batching import (
+    BatchingBolt,
+    TicklessBatchingBolt,
+    give_acks_back,
+    hold_acks,
+    hurry,
+    tick_secs,
+)
 from typhoon.topology._bolt import AsyncBolt, Bolt
 from typhoon.topology._builder import BoltDeclarer, SpoutDeclarer, TopologyBuilder
 from typhoon.topology._component import Component, Reporter, bind_reporter
-from typhoon.topology._declaration import Declaration
+from typhoon.topology._declaration import Declaration, Input
 from typhoon.topology._spout import ReliableSpout, Spout
 from typhoon.topology._stream import DEAD_LETTER, DEFAULT_STREAM, Grouping, Stream
 from typhoon.topology._topology import Topology
@@ -25,6 +33,7 @@ __all__ = [
     "DEAD_LETTER",
     "DEFAULT_STREAM",
     "AsyncBolt",
+    "BatchingBolt",
     "Bolt",
     "BoltDeclarer",
     "Component",
@@ -32,6 +41,7 @@ __all__ = [
     "Declaration",
     "Executor",
     "Grouping",
+    "Input",
     "ReliableSpout",
     "Reporter",
     "Spout",
@@ -39,13 +49,18 @@ __all__ = [
     "Stream",
     "Subscription",
     "TaskPlan",
+    "TicklessBatchingBolt",
     "Topology",
     "TopologyBuilder",
     "TopologySpec",
     "Tuple",
     "assign_tasks",
     "bind_reporter",
+    "give_acks_back",
+    "hold_acks",
+    "hurry",
     "native",
+    "tick_secs",
     "topology_spec",
 ]
 
