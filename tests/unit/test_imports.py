@@ -31,6 +31,7 @@ MAY_IMPORT = {
     **{room: {other for other in LEVEL if LEVEL[other] < level} for room, level in LEVEL.items()},
     **{concept: {"errors", "config", "topology", "metrics", "worker"} for concept in CONCEPTS},
     "compat": {"errors", "config", "topology"},
+    "cli": {room for room, level in LEVEL.items() if level < LEVEL["cli"]} | {"compat"},
     "testing": {*LEVEL, *CONCEPTS, "compat"},
 }
 """For each room, the other rooms that it may import."""
