@@ -1,5 +1,6 @@
 """Functions as components in a running topology: what goes in is worked on, at least once."""
 
+import asyncio
 import functools
 import subprocess
 import sys
@@ -601,3 +602,41 @@ def test_on_error_holds_for_functions(on_error):
     stats = run(Letters)
     assert (stats.acked, stats.failed) == (1, 0)
     assert len(letters) == (on_error == "dead-letter")
+
+
+@pytest.mark.parametrize("yields", [False, True])
+def test_async_functions_are_awaited(yields: bool) -> None:
+    seen: list[int] = []
+
+    if yields:
+
+        async def double(n):
+            await asyncio.sleep(0)
+            yield n
+            await asyncio.sleep(0.001)
+            yield n
+
+    else:
+
+        async def double(n):
+            await asyncio.sleep(0.001)
+            if n % 2:
+                return n
+            return None
+
+    @spout(outputs=["n"])
+    def numbers():
+        yield from range(40)
+
+    @bolt
+    def see(n):
+        seen.append(n)
+
+    topology = Topology.chain(numbers, bolt(outputs=["n"], max_in_flight=5)(double), see)
+    with LocalCluster() as cluster:
+        running = cluster.submit("async", topology)
+        running.wait_until_drained(timeout=30)
+        stats = running.stats()
+    expected = [*range(40), *range(40)] if yields else [*range(1, 40, 2)]
+    assert sorted(seen) == sorted(expected)
+    assert (stats.acked, stats.failed) == (40, 0)

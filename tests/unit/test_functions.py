@@ -32,6 +32,7 @@ from typhoon.errors import EmitError
 from typhoon.topology import FunctionBolt, FunctionSpout
 from typhoon.topology._emit import Outlet
 from typhoon.topology._parameters import bolt_parameters
+from typhoon.topology._spec import Coroutines
 
 
 class WordCount(NamedTuple):
@@ -536,16 +537,23 @@ def test_all_mistakes_are_listed_together() -> None:
         assert words in said
 
 
-def test_async_functions_are_refused_for_now() -> None:
-    async def fetch(line): ...
+def test_a_spout_cannot_be_async() -> None:
+    async def fetch(): ...
 
-    async def fetch_all(line):
-        yield line
+    async def fetch_all():
+        yield "x"
 
     for function in (fetch, fetch_all):
-        assert "is async" in the_mistake(bolt(outputs=["x"])(function))
-        source = spout(outputs=["line"])(functools.partial(function, "x"))
+        source = spout(outputs=["line"])(function)
         assert "is async" in the_mistake(bolt(lambda line: None), source)
+
+
+def test_an_async_function_is_a_bolt_of_coroutines() -> None:
+    @bolt(outputs=["x"], max_in_flight=7, ordered=True, timeout_secs=1.5)
+    async def fetch(line): ...
+
+    spec = topology_spec(Topology.chain(spout(outputs=["line"])(lambda: "x"), fetch, name="it"))
+    assert spec.components["fetch"].coroutines == Coroutines(7, True, 1.5)
 
 
 @pytest.mark.parametrize(

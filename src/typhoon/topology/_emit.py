@@ -84,7 +84,7 @@ class Outlet:
                 values.close()  # else Python would complain that nobody awaited it
             raise EmitError(
                 f"{self.who} gave a {type(values).__name__} to emit, {values!r}",
-                hint="decorate the function that yields itself; async ones do not work yet",
+                hint="decorate the function that yields, or is async, itself",
             )
         fields = self.fields.get(stream)
         if fields is None:
