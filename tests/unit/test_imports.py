@@ -32,7 +32,8 @@ MAY_IMPORT = {
     **{concept: {"errors", "config", "topology", "metrics", "worker"} for concept in CONCEPTS},
     "compat": {"errors", "config", "topology"},
     "cli": {room for room, level in LEVEL.items() if level < LEVEL["cli"]} | {"compat"},
-    "testing": {*LEVEL, *CONCEPTS, "compat"},
+    "components": {"errors", "topology"},
+    "testing": {*LEVEL, *CONCEPTS, "compat", "components"},
 }
 """For each room, the other rooms that it may import."""
 

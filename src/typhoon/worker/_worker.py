@@ -186,6 +186,7 @@ class Worker:
             if self._closing.wait(pause):
                 break
             self._launch()
+        self.around.close()
         self._done.set()
 
     def _remember(self) -> None:
