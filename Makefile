@@ -117,7 +117,7 @@ $(STREAMPARSE)/.installed: requirements/streamparse.txt | $(STAMPS)/venv
 TEXT := .bench/text.txt
 
 .PHONY: bench
-bench: $(STAMPS)/core $(TEXT)  ## our own figures, each as a ratio to a bare Python loop in the same run (minutes)
+bench: setup $(TEXT)  ## our own figures, each as a ratio to a bare Python loop in the same run (minutes)
 	$(BIN)/typhoon bench word-count --input $(TEXT)
 	$(BIN)/typhoon bench word-count --input $(TEXT) --emit-counts
 	$(BIN)/typhoon bench word-count --input $(TEXT) --executors 1/4/4
@@ -127,6 +127,9 @@ bench: $(STAMPS)/core $(TEXT)  ## our own figures, each as a ratio to a bare Pyt
 	$(BIN)/typhoon bench const --hops 4
 	$(BIN)/typhoon bench latency --rate 500 --rounds 1 --seconds 60
 	$(BIN)/typhoon bench latency --rate 10000 --rounds 1 --seconds 60
+	$(BIN)/python benchmarks/growth.py --tuples 500000
+	$(BIN)/python benchmarks/memory.py --input $(TEXT) --rounds 3 --seconds 3
+	$(BIN)/python benchmarks/start.py
 
 .PHONY: bench-quick
 bench-quick: $(STAMPS)/core $(TEXT)  ## the same in under a minute, for work on the hot path
