@@ -510,8 +510,23 @@ impl Executor {
 
     /// `process_many`: what waits for a task, in one call.
     fn process_batches(&mut self, desk: *mut Desk<Kit>) -> Result<(), Stop> {
+        let mut batches = self.tasks.iter().map(|_| Vec::new()).collect::<Vec<_>>();
+        let result = self.batch_by_batch(desk, &mut batches);
+        // Only when a batch stopped the worker are any left.
+        for (slot, batch) in batches.into_iter().enumerate() {
+            for tuple in batch {
+                self.unbind(slot, tuple);
+            }
+        }
+        result
+    }
+
+    fn batch_by_batch(
+        &mut self,
+        desk: *mut Desk<Kit>,
+        batches: &mut [Vec<*mut TupleObject>],
+    ) -> Result<(), Stop> {
         let py = attached();
-        let mut batches: Vec<Vec<*mut TupleObject>> = self.tasks.iter().map(|_| Vec::new()).collect();
         // SAFETY: lent.
         while let Some(envelope) = unsafe { (*desk).take() } {
             // SAFETY: lent.
@@ -530,8 +545,8 @@ impl Executor {
                 self.process_batch(py, desk, slot, std::mem::take(&mut batches[slot]))?;
             }
         }
-        for (slot, batch) in batches.into_iter().enumerate() {
-            self.process_batch(py, desk, slot, batch)?;
+        for (slot, batch) in batches.iter_mut().enumerate() {
+            self.process_batch(py, desk, slot, std::mem::take(batch))?;
         }
         Ok(())
     }
