@@ -213,6 +213,19 @@ fn attached<'py>() -> Python<'py> {
     unsafe { Python::assume_attached() }
 }
 
+/// Handles that have the desk: it is taken back at the end of the call, a panic included.
+struct Lent(*const [Py<Handle>]);
+
+impl Drop for Lent {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the executor outlives the call, and its list of handles never changes.
+        unsafe { &*self.0 }
+            .iter()
+            .for_each(|handle| handle.get().take_back());
+    }
+}
+
 /// What `on_error` says of an exception.
 enum Verdict {
     Fail,
@@ -245,9 +258,8 @@ impl Executor {
     #[inline(always)]
     fn lend<R>(&mut self, desk: *mut Desk<Kit>, call: impl FnOnce(&mut Self) -> R) -> R {
         self.handles.iter().for_each(|handle| handle.get().lend(desk));
-        let result = call(self);
-        self.handles.iter().for_each(|handle| handle.get().take_back());
-        result
+        let _lent = Lent(&raw const *self.handles);
+        call(self)
     }
 
     /// An exception is set: report it, and learn what to do. `tuple` is what was being processed.
