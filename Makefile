@@ -96,6 +96,10 @@ test-rust: $(STAMPS)/dev  ## the engine's tests, without an interpreter, and its
 test-python: setup $(STREAMPARSE)/.installed  ## all Python tests
 	$(BIN)/pytest
 
+.PHONY: sanitize
+sanitize: $(STAMPS)/dev  ## the tests of the door between Rust and Python under AddressSanitizer, in minutes (Linux)
+	scripts/sanitize.sh $(BIN)/python $(TESTS)
+
 .PHONY: docs
 docs: $(STAMPS)/dev  ## build the documentation into site/; a broken link is an error
 	$(BIN)/mkdocs build --strict --quiet
