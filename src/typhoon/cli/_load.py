@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from typhoon.cli._streamparse import prepare
 from typhoon.cli._words import CommandLineError
 from typhoon.errors import TopologyFileError, TyphoonError
 from typhoon.topology import Declaration, Topology, TopologyBuilder, TopologySpec
@@ -27,6 +28,7 @@ def load_topology(target: str) -> tuple[str, Any]:
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "does not exist"
         raise CommandLineError(f"{path} {what}", hint="give a Python file: APP.py or APP.py:Name")
+    prepare(file)
     module = import_file(file)
     found = topologies(module)
     if name is not None:
@@ -44,9 +46,14 @@ def load_topology(target: str) -> tuple[str, Any]:
     return next(iter(found.items()))
 
 
+def file_of(target: str) -> Path:
+    """The file of ``APP.py[:Name]``."""
+    return Path(_parts(target)[0])
+
+
 def default_name(target: str) -> str:
     """The name that a topology runs under if none is given: that of its file."""
-    return Path(_parts(target)[0]).stem.replace("_", "-")
+    return file_of(target).stem.replace("_", "-")
 
 
 def _parts(target: str) -> tuple[str, str | None]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from typhoon.cli._load import default_name, load_topology
+from typhoon.cli._load import default_name, file_of, load_topology
 from typhoon.cli._options import Environment, Json, Target, seconds
+from typhoon.cli._streamparse import settings, warn_about_globals
 from typhoon.cli._words import CommandLineError, say, start_logging
 from typhoon.errors import InvalidConfigError
 
@@ -114,8 +115,10 @@ def _topology(
         raise CommandLineError(f"--config: there is no file {config}", hint="give a YAML file")
     file = load_file(config)
     _, topology = load_topology(target)
+    environment, theirs = settings(file_of(target), environment)
+    warn_about_globals(file_of(target))
     spec = topology_spec(topology, environment=environment, config=given)
-    return spec, {**file, **spec.config, **given}
+    return spec, {**file, **theirs, **spec.config, **given}
 
 
 def spec_workers(spec: TopologySpec, conf: dict[str, Any]) -> int:
