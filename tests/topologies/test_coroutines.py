@@ -11,6 +11,7 @@ from collections import Counter
 import psutil
 import pytest
 
+import typhoon
 from typhoon import AsyncBolt, Bolt, Grouping, LocalCluster, Spout, Stream, TopologyBuilder
 from typhoon.errors import AlreadySettledError, NotRunningError, TopologyFailedError
 from typhoon.testing import FakeClock
@@ -906,6 +907,20 @@ def test_an_emit_of_ones_own_is_used_by_ordered_bolts_too(journal, chain):
     bolt = journal.bolt(process, ordered=True, emit=emit)
     run(chain(journal.source(range(10)), bolt, journal.bolt()))
     assert journal.seen == list(range(0, 20, 2))
+
+
+@pytest.mark.parametrize("is_generator", [False, True], ids=["return", "yield"])
+def test_functions_may_be_ordered(journal, chain, is_generator):
+    async def once(n):
+        await asyncio.sleep(0.0005 * (10 - n % 10))
+        return (n,)
+
+    async def each(n):
+        yield await once(n)
+
+    ordered = typhoon.bolt(outputs=["n"], ordered=True)(each if is_generator else once)
+    run(chain(journal.source(range(100)), ordered, journal.bolt()))
+    assert journal.seen == list(range(100))
 
 
 def test_an_ordered_bolt_without_a_dict_is_refused(journal, chain):
