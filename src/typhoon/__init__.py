@@ -2,7 +2,7 @@
 
 A topology's author needs the names below and nothing else:
 
-    from typhoon import Bolt, Grouping, Spout, Topology, run
+    from typhoon import Bolt, Emit, Grouping, Spout, Topology, bolt, run, spout
 
 The house behind them has one room per concept, and imports flow one way:
 
@@ -54,7 +54,7 @@ from typhoon.topology import (
 
 if TYPE_CHECKING:
     from typhoon.local import LocalCluster, run
-    from typhoon.topology import TopologySpec, topology_spec
+    from typhoon.topology import Emit, TopologySpec, bolt, spout, topology_spec
 
 __all__ = [
     "AlreadyAliveError",
@@ -62,6 +62,7 @@ __all__ = [
     "AsyncBolt",
     "BackPressureError",
     "Bolt",
+    "Emit",
     "EmitError",
     "Grouping",
     "GroupingKeyError",
@@ -83,20 +84,22 @@ __all__ = [
     "TyphoonError",
     "TyphoonInternalError",
     "WouldDeadlockError",
+    "bolt",
     "native",
     "run",
+    "spout",
     "topology_spec",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Load what checks or runs a topology when it is first asked for: who only writes one need not
-    wait for it."""
+    """Load what checks or runs a topology, or decorates functions, when it is first asked for: who
+    only writes classes need not wait for it."""
     if name in ("LocalCluster", "run"):
         import typhoon.local
 
         return getattr(typhoon.local, name)
-    if name in ("TopologySpec", "topology_spec"):
+    if name in ("Emit", "TopologySpec", "bolt", "spout", "topology_spec"):
         import typhoon.topology
 
         return getattr(typhoon.topology, name)

@@ -16,6 +16,9 @@ from typhoon.topology._stream import DEAD_LETTER, DEFAULT_STREAM, Grouping, Stre
 from typhoon.topology._topology import Topology
 
 if TYPE_CHECKING:
+    from typhoon.topology._emit import Emit
+    from typhoon.topology._function_bolt import FunctionBolt, bolt
+    from typhoon.topology._function_spout import FunctionSpout, spout
     from typhoon.topology._resolve import topology_spec
     from typhoon.topology._spec import ComponentSpec, Subscription, TopologySpec
     from typhoon.topology._tasks import ACKER, Executor, TaskPlan, assign_tasks
@@ -30,7 +33,10 @@ __all__ = [
     "Component",
     "ComponentSpec",
     "Declaration",
+    "Emit",
     "Executor",
+    "FunctionBolt",
+    "FunctionSpout",
     "Grouping",
     "ReliableSpout",
     "Reporter",
@@ -45,21 +51,28 @@ __all__ = [
     "Tuple",
     "assign_tasks",
     "bind_reporter",
+    "bolt",
     "native",
+    "spout",
     "topology_spec",
 ]
 
 LATER = {
     "ACKER": "_tasks",
     "ComponentSpec": "_spec",
+    "Emit": "_emit",
     "Executor": "_tasks",
+    "FunctionBolt": "_function_bolt",
+    "FunctionSpout": "_function_spout",
     "Subscription": "_spec",
     "TaskPlan": "_tasks",
     "TopologySpec": "_spec",
     "assign_tasks": "_tasks",
+    "bolt": "_function_bolt",
+    "spout": "_function_spout",
     "topology_spec": "_resolve",
 }
-"""What only those need who check or run a topology, and the part that it is in."""
+"""What not everybody needs who writes a topology, and the part that it is in."""
 
 
 def __getattr__(name: str) -> Any:

@@ -77,6 +77,9 @@ class Component:
     threaded: ClassVar[bool] = False
     on_error: ClassVar[OnError] = "fail"
 
+    _component_name: ClassVar[str | None] = None
+    """The id that it has where ``spec`` gives none, in place of the attribute's name."""
+
     def initialize(self, conf: Mapping[str, Any], context: Any) -> None:
         """Called once per task, before anything else and always on the thread that runs it.
 

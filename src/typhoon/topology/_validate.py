@@ -103,6 +103,11 @@ def _wrong_kind(who: str, kind: str, component: Any) -> tuple[str, str]:
     if isinstance(component, Declaration):
         return f"{who}: {component!r} was given", "give the class or an instance, without spec()"
     shown = cls.__name__ if isinstance(component, type) else repr(component)
+    if isinstance(component, FunctionType):
+        return (
+            f"{who}: the function {component.__name__} is no {kind}",
+            f"write @{kind}(...) in the line before it",
+        )
     name = BASES[kind].__name__
     return f"{who}: {shown} is no {kind}", f"its class must be a subclass of typhoon.{name}"
 

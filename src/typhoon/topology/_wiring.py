@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from typhoon.topology._declaration import Blueprint, Declaration, Input, StreamOf
@@ -117,6 +117,17 @@ class Wiring:
                 )
             found[place] = Subscription(*place, grouping)
         return tuple(found.values())
+
+    def with_fields(
+        self, inputs: Iterable[Subscription]
+    ) -> Iterator[tuple[Subscription, tuple[str, ...]]]:
+        """Each of ``inputs`` with the fields of its stream, but for streams that are mistakes."""
+        for one in inputs:
+            known = self._streams[one.component]
+            if one.stream == DEAD_LETTER.name:
+                yield one, DEAD_LETTER.fields
+            elif known is not None:
+                yield one, known[one.stream].fields
 
     def _pairs(self, bolt: str, inputs: Any, default: Grouping) -> Iterator[tuple[Any, Any]]:
         if isinstance(inputs, Mapping):
