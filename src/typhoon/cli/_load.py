@@ -23,11 +23,7 @@ def load_topology(target: str) -> tuple[str, Any]:
     ``TopologyFileError`` where the file must be mended.
     """
     path, name = _parts(target)
-    file = Path(path)
-    if not file.is_file():
-        what = "is a folder" if file.is_dir() else "does not exist"
-        raise CommandLineError(f"{path} {what}", hint="give a Python file: APP.py or APP.py:Name")
-    module = import_file(file)
+    module = import_file(topology_file(target))
     found = topologies(module)
     if name is not None:
         return name, _named(module, path, name, found)
@@ -47,6 +43,21 @@ def load_topology(target: str) -> tuple[str, Any]:
 def default_name(target: str) -> str:
     """The name that a topology runs under if none is given: that of its file."""
     return Path(_parts(target)[0]).stem.replace("_", "-")
+
+
+def topology_file(target: str) -> Path:
+    """The application's file, which is there; raises ``CommandLineError`` otherwise."""
+    path, _ = _parts(target)
+    file = Path(path)
+    if not file.is_file():
+        what = "is a folder" if file.is_dir() else "does not exist"
+        raise CommandLineError(f"{path} {what}", hint="give a Python file: APP.py or APP.py:Name")
+    return file
+
+
+def project_folder(target: str) -> Path:
+    """The folder of the application's file."""
+    return Path(_parts(target)[0]).resolve().parent
 
 
 def _parts(target: str) -> tuple[str, str | None]:

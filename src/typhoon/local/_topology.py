@@ -99,6 +99,10 @@ class LocalTopology:
             components=components,
         )
 
+    def emitted_by_spouts(self) -> int:
+        """How many tuples the spouts have emitted, replays too; quicker to get than ``stats``."""
+        return self._worker.emitted(spout.id for spout in self.spec.spouts)
+
     # Waiting ----------------------------------------------------------------------------------
 
     def wait_until_drained(self, timeout: float | None = None) -> None:
