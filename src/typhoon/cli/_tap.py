@@ -54,7 +54,8 @@ def json_line(tup: Tuple) -> str:
     content = dict(zip(tup.fields, tup.values, strict=True))
     try:
         line = json.dumps(content, ensure_ascii=False, allow_nan=False, default=str)
-    except (TypeError, ValueError, RecursionError):  # a key that is no string, NaN, a ring
+        line.encode()
+    except Exception:  # a key that is no string, NaN, a ring, half a character, a str() that raises
         line = json.dumps({name: _plain(value) for name, value in content.items()})
     return line + "\n"
 
@@ -66,9 +67,13 @@ def _plain(value: Any, depth: int = 20) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if depth > 0 and isinstance(value, Mapping):
-        return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+        return {_words(key): _plain(item, depth - 1) for key, item in value.items()}
     if depth > 0 and isinstance(value, list | tuple):
         return [_plain(item, depth - 1) for item in value]
+    return _words(value)
+
+
+def _words(value: Any) -> str:
     try:
         return str(value)
     except Exception as error:
