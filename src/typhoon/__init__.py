@@ -9,11 +9,13 @@ The house behind them has one room per concept, and imports flow one way:
     errors      the exception tree
     config      the registry of configuration keys, and the options that the engine reads
     topology    what authors write → one checked, immutable TopologySpec
+    components  ready-made spouts and bolts
     metrics     counts, rates and latencies
     worker      a worker from inside: tasks, executors, its links to other workers
     cluster     scheduling and lifecycle decide, purely; the others act on what they decide
     local       LocalCluster and run: a whole cluster inside this process
     cli         the command line
+    testing     what topologies are tested with, our own and yours
 
 ``_core``, written in Rust, carries the tuples; only topology, metrics, worker and testing touch it.
 """
@@ -35,17 +37,20 @@ from typhoon.errors import (
     TopologyFailedError,
     TopologyFileError,
     TopologyNotAliveError,
+    TupleFailedError,
     TyphoonError,
     TyphoonInternalError,
     WouldDeadlockError,
 )
 from typhoon.topology import (
     AsyncBolt,
+    BatchingBolt,
     Bolt,
     Grouping,
     ReliableSpout,
     Spout,
     Stream,
+    TicklessBatchingBolt,
     Topology,
     TopologyBuilder,
     Tuple,
@@ -61,6 +66,7 @@ __all__ = [
     "AlreadySettledError",
     "AsyncBolt",
     "BackPressureError",
+    "BatchingBolt",
     "Bolt",
     "Emit",
     "EmitError",
@@ -74,6 +80,7 @@ __all__ = [
     "ReliableSpout",
     "Spout",
     "Stream",
+    "TicklessBatchingBolt",
     "Topology",
     "TopologyBuilder",
     "TopologyFailedError",
@@ -81,6 +88,7 @@ __all__ = [
     "TopologyNotAliveError",
     "TopologySpec",
     "Tuple",
+    "TupleFailedError",
     "TyphoonError",
     "TyphoonInternalError",
     "WouldDeadlockError",

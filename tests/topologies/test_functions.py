@@ -1,5 +1,7 @@
 """Functions as components in a running topology: what goes in is worked on, at least once."""
 
+import asyncio
+import functools
 import subprocess
 import sys
 import threading
@@ -124,6 +126,15 @@ def test_the_first_block_of_the_readme_runs_word_for_word(tmp_path: Path) -> Non
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_the_command_line_finds_a_chain_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(README, encoding="utf-8")
+    command = [sys.executable, "-m", "typhoon.cli", "graph", "app.py:word_count"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "spout lines\n  emits [line]\n  └─ shuffle ─▶ split" in result.stdout
+    assert "bolt split\n  emits [word]\n  └─ fields(word) ─▶ count" in result.stdout
 
 
 @settings(max_examples=20)
@@ -275,6 +286,42 @@ def test_a_function_that_is_no_generator_is_called_for_each_tuple():
     stats = run(Topology.chain(numbers, failing_first(1, seen)))
     assert sorted(seen) == [1, 2, 3]
     assert (stats.acked, stats.failed) == (3, 3)
+
+
+def test_a_value_need_not_be_comparable():
+    class Matrix:
+        __hash__ = None
+
+        def __eq__(self, other):
+            raise ValueError("the truth of a matrix is ambiguous")
+
+    one = Matrix()
+    left = [one, one]
+
+    @spout(outputs=["m"])
+    def matrices():
+        if not left:
+            raise StopIteration
+        return left.pop()
+
+    seen = []
+    stats = run(Topology.chain(matrices, bolt(outputs=["m"])(lambda m: m), gather(seen)))
+    assert [value is one for value in seen] == [True, True]
+    assert (stats.acked, stats.failed) == (2, 0)
+
+
+def test_a_generator_behind_a_decorator_is_a_generator():
+    def plain():
+        yield from [1, 2]
+
+    @functools.wraps(plain)
+    def around(*values):
+        return plain(*values)
+
+    seen = []
+    stats = run(Topology.chain(spout(outputs=["n"])(around), gather(seen)))
+    assert seen == [1, 2]
+    assert stats.acked == 2
 
 
 def test_a_function_that_raises_is_called_again():
@@ -555,3 +602,41 @@ def test_on_error_holds_for_functions(on_error):
     stats = run(Letters)
     assert (stats.acked, stats.failed) == (1, 0)
     assert len(letters) == (on_error == "dead-letter")
+
+
+@pytest.mark.parametrize("yields", [False, True])
+def test_async_functions_are_awaited(yields: bool) -> None:
+    seen: list[int] = []
+
+    if yields:
+
+        async def double(n):
+            await asyncio.sleep(0)
+            yield n
+            await asyncio.sleep(0.001)
+            yield n
+
+    else:
+
+        async def double(n):
+            await asyncio.sleep(0.001)
+            if n % 2:
+                return n
+            return None
+
+    @spout(outputs=["n"])
+    def numbers():
+        yield from range(40)
+
+    @bolt
+    def see(n):
+        seen.append(n)
+
+    topology = Topology.chain(numbers, bolt(outputs=["n"], max_in_flight=5)(double), see)
+    with LocalCluster() as cluster:
+        running = cluster.submit("async", topology)
+        running.wait_until_drained(timeout=30)
+        stats = running.stats()
+    expected = [*range(40), *range(40)] if yields else [*range(1, 40, 2)]
+    assert sorted(seen) == sorted(expected)
+    assert (stats.acked, stats.failed) == (40, 0)

@@ -32,6 +32,7 @@ from typhoon.errors import EmitError
 from typhoon.topology import FunctionBolt, FunctionSpout
 from typhoon.topology._emit import Outlet
 from typhoon.topology._parameters import bolt_parameters
+from typhoon.topology._spec import Coroutines
 
 
 class WordCount(NamedTuple):
@@ -430,6 +431,18 @@ def test_nothing_can_be_emitted_without_outputs() -> None:
         Task(bolt(lambda x: 3))(1)
 
 
+def test_a_generator_or_a_coroutine_is_never_a_value() -> None:
+    async def fetch(x): ...
+
+    def hiding(x):
+        return fetch(x)
+
+    with pytest.raises(EmitError, match="gave a coroutine to emit"):
+        Task(ONE(hiding))(1)
+    with pytest.raises(EmitError, match="gave a generator to emit"):
+        Outlet(undecorated, ["x"]).read(Emit(one for one in "ab"))
+
+
 def test_a_bolt_cannot_name_what_it_emits() -> None:
     with pytest.raises(EmitError, match="gave a tup_id, 5, to what a bolt emits"):
         Task(ONE(lambda x: Emit("a", tup_id=5)))(1)
@@ -524,16 +537,23 @@ def test_all_mistakes_are_listed_together() -> None:
         assert words in said
 
 
-def test_async_functions_are_refused_for_now() -> None:
-    async def fetch(line): ...
+def test_a_spout_cannot_be_async() -> None:
+    async def fetch(): ...
 
-    async def fetch_all(line):
-        yield line
+    async def fetch_all():
+        yield "x"
 
     for function in (fetch, fetch_all):
-        assert "is async" in the_mistake(bolt(outputs=["x"])(function))
-        source = spout(outputs=["line"])(functools.partial(function, "x"))
+        source = spout(outputs=["line"])(function)
         assert "is async" in the_mistake(bolt(lambda line: None), source)
+
+
+def test_an_async_function_is_a_bolt_of_coroutines() -> None:
+    @bolt(outputs=["x"], max_in_flight=7, ordered=True, timeout_secs=1.5)
+    async def fetch(line): ...
+
+    spec = topology_spec(Topology.chain(spout(outputs=["line"])(lambda: "x"), fetch, name="it"))
+    assert spec.components["fetch"].coroutines == Coroutines(7, True, 1.5)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from typhoon.cli._limit import Quota, with_limit
-from typhoon.cli._load import default_name, load_topology, project_folder
+from typhoon.cli._load import default_name, file_of, load_topology, project_folder
 from typhoon.cli._options import Environment, Json, Target, seconds
 from typhoon.cli._pause import Pause, breakpoint_in, foreign_debugger
+from typhoon.cli._streamparse import settings, warn_about_globals
 from typhoon.cli._tap import Tap, with_tap, without_tap
 from typhoon.cli._view import open_view, summary
 from typhoon.cli._words import CommandLineError, say, start_logging
@@ -145,8 +146,10 @@ def _topology(
         raise CommandLineError(f"--config: there is no file {config}", hint="give a YAML file")
     file = load_file(config or _project_file(target))
     _, topology = load_topology(target)
+    environment, theirs = settings(file_of(target), environment)
+    warn_about_globals(file_of(target))
     spec = topology_spec(topology, environment=environment, config=given)
-    return spec, {**file, **spec.config, **given}
+    return spec, {**file, **theirs, **spec.config, **given}
 
 
 def _project_file(target: str) -> Path | None:

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from typhoon._core import Tuple
 from typhoon.topology import native
+from typhoon.topology._batching import (
+    BatchingBolt,
+    TicklessBatchingBolt,
+    give_acks_back,
+    hold_acks,
+    hurry,
+    tick_secs,
+)
 from typhoon.topology._bolt import AsyncBolt, Bolt
 from typhoon.topology._builder import BoltDeclarer, SpoutDeclarer, TopologyBuilder
 from typhoon.topology._component import Component, Reporter, bind_reporter
-from typhoon.topology._declaration import Declaration
+from typhoon.topology._declaration import Declaration, Input
 from typhoon.topology._spout import ReliableSpout, Spout
 from typhoon.topology._stream import DEAD_LETTER, DEFAULT_STREAM, Grouping, Stream
 from typhoon.topology._topology import Topology
@@ -28,6 +36,7 @@ __all__ = [
     "DEAD_LETTER",
     "DEFAULT_STREAM",
     "AsyncBolt",
+    "BatchingBolt",
     "Bolt",
     "BoltDeclarer",
     "Component",
@@ -38,6 +47,7 @@ __all__ = [
     "FunctionBolt",
     "FunctionSpout",
     "Grouping",
+    "Input",
     "ReliableSpout",
     "Reporter",
     "Spout",
@@ -45,6 +55,7 @@ __all__ = [
     "Stream",
     "Subscription",
     "TaskPlan",
+    "TicklessBatchingBolt",
     "Topology",
     "TopologyBuilder",
     "TopologySpec",
@@ -52,8 +63,12 @@ __all__ = [
     "assign_tasks",
     "bind_reporter",
     "bolt",
+    "give_acks_back",
+    "hold_acks",
+    "hurry",
     "native",
     "spout",
+    "tick_secs",
     "topology_spec",
 ]
 

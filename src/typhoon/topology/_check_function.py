@@ -27,11 +27,10 @@ def check_function(
     if not isinstance(component, FunctionBolt | FunctionSpout):
         return
     parameters, function = component.parameters, component.__wrapped__
-    if is_async(function):
+    if is_async(function) and isinstance(component, FunctionSpout):
         mistakes.add(
-            f"{who}: the function {parameters.shown} is async: called as it is, it would do "
-            "nothing",
-            f"write def {parameters.shown}; a component that waits says threaded=True",
+            f"{who}: the function {parameters.shown} is async, which a spout's cannot be",
+            f"write def {parameters.shown}; a spout that waits says threaded=True",
         )
     if not component.outlet.fields and component.outputs is None:
         _check_silence(who, component, mistakes)

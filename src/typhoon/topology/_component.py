@@ -43,6 +43,10 @@ class Reporter(Protocol):
     def log(self, message: str, level: int) -> None:
         """Write one line to the topology's log; ``level`` is one of ``logging``'s numbers."""
 
+    def batch_failed(self, error: Exception, tups: list[Tuple]) -> str:
+        """``process_batch`` raised; ``tups`` are those of the batch that are not settled. Returns
+        what the bolt has to do with them: "fail", "drop" (ack them), or "exit" (raise again)."""
+
 
 class _ClassLogger:
     """``self.logger``: the standard logger named after the component's class.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from typhoon.errors import EmitError, GroupingKeyError, TyphoonError
@@ -78,6 +79,13 @@ class Outlet:
     def _values(self, values: Any, stream: str) -> Any:
         if isinstance(values, list | tuple):
             return values
+        if isinstance(values, GeneratorType | CoroutineType | AsyncGeneratorType):
+            if isinstance(values, CoroutineType):
+                values.close()  # else Python would complain that nobody awaited it
+            raise EmitError(
+                f"{self.who} gave a {type(values).__name__} to emit, {values!r}",
+                hint="decorate the function that yields, or is async, itself",
+            )
         fields = self.fields.get(stream)
         if fields is None:
             if stream == DEFAULT_STREAM:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import GeneratorType
@@ -70,6 +71,10 @@ def bolt(
     on_error: OnError = "fail",
     state: Callable[[], Any] | None = None,
     by: str | Sequence[str] | None = None,
+    *,
+    max_in_flight: int = 100,
+    ordered: bool = False,
+    timeout_secs: float | None = None,
 ) -> Callable[[Callable[P, R]], FunctionBolt[P, R]]: ...
 
 
@@ -82,6 +87,10 @@ def bolt(
     on_error: OnError = "fail",
     state: Callable[[], Any] | None = None,
     by: str | Sequence[str] | None = None,
+    *,
+    max_in_flight: int = 100,
+    ordered: bool = False,
+    timeout_secs: float | None = None,
 ) -> Any:
     """Make a bolt of the function that follows; without arguments, one that emits nothing.
 
@@ -98,7 +107,8 @@ def bolt(
     What is returned is one tuple: a tuple or a list of values, an object of the type given as
     ``outputs``, for a stream of one field any other object as its value, or an ``Emit``. A
     generator yields such. None is nothing. All of it is anchored to the input, which is acked when
-    the function is through and failed when it raises.
+    the function is through and failed when it raises. The function may be ``async``; then
+    ``max_in_flight``, ``ordered`` and ``timeout_secs`` are as the attributes of a ``Bolt``.
 
     ``by`` names the fields by which an input is grouped that is given no grouping. ``name`` is the
     component's id where ``spec`` gives none; ``par``, ``config``, ``threaded`` and ``on_error`` are
@@ -114,6 +124,9 @@ def bolt(
         "on_error": on_error,
         "state": state,
         "by": by,
+        "max_in_flight": max_in_flight,
+        "ordered": ordered,
+        "timeout_secs": timeout_secs,
     }
     if callable(outputs) and not isinstance(outputs, type):
         return make_bolt(outputs, {**options, "outputs": None})
@@ -132,6 +145,8 @@ def make_bolt(function: Any, options: Mapping[str, Any]) -> Any:
     state = options["state"]
     body["state"] = staticmethod(state) if callable(state) else state
     body["by"] = options["by"]
+    for name in ("max_in_flight", "ordered", "timeout_secs"):
+        body[name] = options[name]
     body["process"] = _process(function, parameters, body["outlet"], body["is_generator"])
     return type(name_of(function), (FunctionBolt,), body)()
 
@@ -141,7 +156,11 @@ def make_bolt(function: Any, options: Mapping[str, Any]) -> Any:
 
 def _process(
     function: Callable[..., Any], parameters: Parameters, outlet: Outlet, yields: bool
-) -> Callable[[Any, Tuple], None]:
+) -> Callable[[Any, Tuple], Any]:
+    if inspect.iscoroutinefunction(function):
+        return _awaited(_caller(function, parameters), outlet)
+    if inspect.isasyncgenfunction(function):
+        return _each_awaited(_caller(function, parameters), outlet)
     if yields:
         return _each_of(_caller(function, parameters), outlet)
     if parameters.takes_one and not parameters.keywords and parameters.state_at is None:
@@ -167,6 +186,8 @@ def _caller(
         return lambda self, tup: self._call(*tup.values)
     if parameters.takes_tuple:
         return lambda self, tup: function(tup)
+    if parameters.takes_one:
+        return lambda self, tup: function(tup.values[0])
     return lambda self, tup: function(*tup.values)
 
 
@@ -248,6 +269,36 @@ def _one_of_one_with_state(
                 send(self, answer)
         except REFUSED as error:
             name(error)
+
+    return process
+
+
+def _awaited(
+    call: Callable[[FunctionBolt[..., Any], Tuple], Any], outlet: Outlet
+) -> Callable[[Any, Tuple], Any]:
+    send, name = _sender(outlet), outlet.name
+
+    async def process(self: FunctionBolt[..., Any], tup: Tuple) -> None:
+        answer = await call(self, tup)
+        try:
+            send(self, answer)
+        except REFUSED as error:
+            name(error)
+
+    return process
+
+
+def _each_awaited(
+    call: Callable[[FunctionBolt[..., Any], Tuple], Any], outlet: Outlet
+) -> Callable[[Any, Tuple], Any]:
+    send, name = _sender(outlet), outlet.name
+
+    async def process(self: FunctionBolt[..., Any], tup: Tuple) -> None:
+        async for answer in call(self, tup):
+            try:
+                send(self, answer)
+            except REFUSED as error:
+                name(error)
 
     return process
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import repeat, starmap
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from typhoon._core import SpoutBase
 from typhoon.topology._emit import REFUSED, Emit, Outlet
 from typhoon.topology._functions import Decorated, P, R, class_body, name_of, refuse_no_function
-from typhoon.topology._parameters import spout_parameters
+from typhoon.topology._parameters import is_generator, spout_parameters
 from typhoon.topology._spout import Emitted, ReliableSpout
 from typhoon.topology._stream import Stream
 
@@ -39,7 +40,7 @@ class FunctionSpout(Decorated[P, R], ReliableSpout):
         given = {"conf": conf, "context": context}
         named = {name: given[name] for name in self.parameters.keywords}
         call = partial(type(self).__wrapped__, **named)
-        self._source = call() if self.is_generator else iter(call, object())
+        self._source = call() if self.is_generator else starmap(call, repeat(()))
         self._items = enumerate(self._source, start=1)
 
     def close(self) -> None:
@@ -146,6 +147,7 @@ def make_spout(function: Any, options: Mapping[str, Any]) -> Any:
     """The component that stands for ``function``; ``options`` are the arguments of ``spout``."""
     refuse_no_function("spout", function)
     body = class_body(function, options, spout_parameters(function), make_spout)
+    body["is_generator"] = is_generator(function, hidden=True)
     body["reliable"] = options["reliable"]
     body["max_fails"] = options["max_fails"]
     name, outlet = name_of(function), body["outlet"]

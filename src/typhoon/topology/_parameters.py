@@ -93,15 +93,15 @@ def spout_parameters(function: Callable[..., Any]) -> Parameters:
     )
 
 
-def is_generator(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives a generator, also where a decorator stands before it."""
-    return inspect.isgeneratorfunction(inspect.unwrap(function))
+def is_generator(function: Callable[..., Any], *, hidden: bool = False) -> bool:
+    """Whether calling it gives a generator; ``hidden``: also where another function stands before
+    it, as a decorator's with ``functools.wraps``."""
+    return inspect.isgeneratorfunction(inspect.unwrap(function) if hidden else function)
 
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine, or an asynchronous generator."""
-    inner = inspect.unwrap(function)
-    return inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner)
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def needs_arguments(factory: Callable[..., Any]) -> bool:

@@ -236,6 +236,9 @@ class Wiring:
                 f"bolt {bolt!r}: Grouping.custom needs an object", f"Grouping.custom({name}())"
             )
             return
+        refusal = getattr(chooser, "refusal", None)
+        if isinstance(refusal, str):
+            self._mistakes.add(f"bolt {bolt!r}: {refusal}")
         for method in ("prepare", "choose_tasks"):
             if not callable(getattr(chooser, method, None)):
                 self._mistakes.add(

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from typhoon.topology import Grouping, TaskPlan, TopologySpec
+from typhoon.worker._handles import Handles
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ class Surroundings:
     topology_id: str
     worker_port: int
     conf: Mapping[str, Any]
+    handles: Handles = field(default_factory=Handles, init=False, repr=False, compare=False)
 
     @cached_property
     def shared_executor(self) -> ThreadPoolExecutor:
@@ -31,7 +33,9 @@ class Surroundings:
         return ThreadPoolExecutor(size, thread_name_prefix=f"{self.topology_id}-shared")
 
     def close(self) -> None:
-        """End the shared thread pool if anybody used it. Its running calls are not waited for."""
+        """The topology is over. Nobody waits on a handle any more, and the shared thread pool ends,
+        if anybody used it; its running calls are not waited for."""
+        self.handles.end()
         pool = self.__dict__.get("shared_executor")
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -94,6 +98,13 @@ class Context(Mapping[str, Any]):
         """A thread pool that all tasks of this worker share
         (``topology.worker.shared.thread.pool.size`` threads, made at first use)."""
         return self.surroundings.shared_executor
+
+    @property
+    def handle(self) -> Any:
+        """What the component's ``make_handle`` made for this topology, the same for all its tasks,
+        and what ``topology[component]`` gives to whoever runs the topology."""
+        spec = self.surroundings.spec.components[self.component_id]
+        return self.surroundings.handles.of(spec)
 
     @cached_property
     def _mapping(self) -> dict[str, Any]:

@@ -109,6 +109,8 @@ class Worker:
         engine = self._engine
         if engine is not None:
             (engine.activate if active else engine.deactivate)()
+            if not active:
+                self._hurry(engine)
 
     def _launch(self) -> None:
         planner = Planner(self.around, self.options, self.books, self._stop)
@@ -184,6 +186,7 @@ class Worker:
             if self._closing.wait(pause):
                 break
             self._launch()
+        self.around.close()
         self._done.set()
 
     def _remember(self) -> None:
@@ -200,10 +203,16 @@ class Worker:
     def is_drained(self) -> bool:
         """Nothing to do now, and no spout has more data: seen twice, with nothing in between."""
         engine = self._engine
-        if engine is None or self._again or not engine.ended():
+        if engine is None or self._again:
             return False
         first = engine.quiet()
-        return first is not None and engine.ended() and engine.quiet() == first
+        if first is None or engine.quiet() != first:
+            return False
+        if engine.ended():
+            return engine.quiet() == first
+        if self._has_no_more_data():
+            self._hurry(engine)
+        return False
 
     def is_idle(self) -> bool:
         """No tuple is queued and no tree is pending, whether or not spouts have more data."""
@@ -212,7 +221,21 @@ class Worker:
             return False
         first = engine.quiet()
         pending = sum(figures["pending"] for figures in engine.figures())
+        if first is not None and pending and not self._active:
+            self._hurry(engine)
         return first is not None and pending == 0 and engine.quiet() == first
+
+    def _has_no_more_data(self) -> bool:
+        spouts = (
+            [one for one in self._plan.executors if one.spec.kind == "spout"] if self._plan else []
+        )
+        return all(one.shell is not None and one.shell.has_ended for one in spouts)
+
+    def _hurry(self, engine: Engine) -> None:
+        """Nothing more will come: batches need not wait for their time."""
+        for planned in self._plan.executors if self._plan is not None else ():
+            if planned.shell is not None and planned.shell.hurry():
+                engine.tick(planned.number)
 
     def finish(self, timeout: float) -> None:
         """After draining: one last tick for each component that has ticks, then close."""
@@ -221,6 +244,8 @@ class Worker:
         if engine is not None and plan is not None and not self._again and not self.is_done:
             for planned in plan.executors:
                 if planned.tick is not None:
+                    if planned.shell is not None:
+                        planned.shell.hurry()
                     engine.tick(planned.number)
                     while not self.is_idle() and time.monotonic() < deadline and not self.is_done:
                         time.sleep(0.001)
