@@ -30,13 +30,18 @@ def settings(file: Path, environment: str | None) -> tuple[str | None, dict[str,
     return project.environment(environment), project.options(environment)
 
 
+def root_of(file: Path) -> Path:
+    """The folder of the project that ``file`` belongs to: its own, where there is no other sign."""
+    project = find_project(file)
+    return file.resolve().parent if project is None else project.root
+
+
 def warn_about_globals(file: Path) -> None:
     """Name the globals that the imported modules beside ``file`` assign at run time: code written
     for streamparse had a process for each task."""
     if not is_used():
         return
-    project = find_project(file)
-    root = file.resolve().parent if project is None else project.root
+    root = root_of(file)
     for source in sorted(set(_sources(root))):
         for name, function, line in globals_assigned(source):
             logger.warning(

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from typhoon._core import Engine
@@ -310,6 +310,16 @@ class Worker:
             last_error=book.last,
             **{name: counts[name] for name in names},
         )
+
+    def emitted(self, components: Iterable[str]) -> int:
+        """How many tuples ``components`` have emitted together; microseconds, from any thread."""
+        engine, plan, wanted = self._engine, self._plan, set(components)
+        count = sum(self._earlier.get(name, Counter())["emitted"] for name in wanted)
+        if engine is None or plan is None:
+            return count
+        executors = plan.executors
+        streams = engine.streams()
+        return count + sum(one[2] for one in streams if executors[one[0]].spec.id in wanted)
 
     def replayed(self) -> int:
         return sum(counts["replayed"] for counts in self._counts().values())
