@@ -40,7 +40,8 @@ cp $out/$target/debug/lib_core.so "$place/typhoon/_core$suffix"
 # The interpreter itself is not instrumented: freed memory is overwritten, so that it stumbles over that as well. What is
 # in quarantine looks like a leak to a test that measures memory, so that test is left out.
 report=$place/report
-printf 'leak:%s\n' '::add_to::' >"$place/known-leaks" # the tables of the hand-made types, which live for ever
+# The tables of the hand-made types live for ever, and other people's libraries are not our business.
+printf 'leak:%s\n' '::add_to::' 'site-packages/' >"$place/known-leaks"
 sanitized() {
     env LD_PRELOAD="$runtime $(gcc -print-file-name=libstdc++.so.6)" PYTHONPATH="$place" PYTHONMALLOC=malloc \
         LSAN_OPTIONS="suppressions=$place/known-leaks:print_suppressions=0" \
