@@ -90,3 +90,10 @@ def test_the_pages_load_nothing_from_elsewhere(tmp_path: Path) -> None:
     load = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]*")
     for page in pages:
         assert not load.findall(page.read_text(encoding="utf-8")), page.relative_to(site)
+
+
+def test_the_first_topology_of_the_readme_is_short() -> None:
+    first = next(block for block in _blocks() if block.page.name == "README.md")
+    lines = [line for line in first.code.splitlines() if line.strip()]
+    assert len(lines) <= 15, first.code
+    assert "Topology.chain(" in first.code
