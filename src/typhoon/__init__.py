@@ -54,7 +54,7 @@ from typhoon.topology import (
 
 if TYPE_CHECKING:
     from typhoon.local import LocalCluster, run
-    from typhoon.topology import TopologySpec, topology_spec
+    from typhoon.topology import TaskHook, TopologySpec, topology_spec
 
 __all__ = [
     "AlreadyAliveError",
@@ -73,6 +73,7 @@ __all__ = [
     "ReliableSpout",
     "Spout",
     "Stream",
+    "TaskHook",
     "Topology",
     "TopologyBuilder",
     "TopologyFailedError",
@@ -96,7 +97,7 @@ def __getattr__(name: str) -> Any:
         import typhoon.local
 
         return getattr(typhoon.local, name)
-    if name in ("TopologySpec", "topology_spec"):
+    if name in ("TaskHook", "TopologySpec", "topology_spec"):
         import typhoon.topology
 
         return getattr(typhoon.topology, name)

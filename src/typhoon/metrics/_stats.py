@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -12,7 +12,14 @@ class ComponentStats:
     """One component, all its tasks together. Counts are exact, and since the start.
 
     ``acked`` and ``failed`` are tuples of a bolt, trees of a spout. ``busy_s`` is the time that its
-    executors spent in their turns, in seconds; over a second of wall time it is their capacity.
+    executors spent in their turns, in seconds; ``capacity`` the share of the last ten minutes (or
+    of the time since the start) that the busiest of them spent so, 0 to 1, as in Storm.
+
+    Of a bolt, ``execute_latency_ms`` is the mean of ``busy_s`` over all that it executed,
+    ``process_latency_ms`` that from taking a tuple to its ack, of the sampled ones; None before
+    the first. ``inputs`` counts what was executed by source and stream (ticks are those of
+    ``__system``), ``outputs`` what was emitted by stream: calls of emit, and copies that went to
+    tasks. ``metrics`` has the component's own, by name.
     """
 
     id: str
@@ -30,6 +37,12 @@ class ComponentStats:
     busy_s: float
     errors: int
     last_error: str | None
+    capacity: float = 0.0
+    execute_latency_ms: float | None = None
+    process_latency_ms: float | None = None
+    inputs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    outputs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +65,7 @@ class Stats:
     components: tuple[ComponentStats, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as plain values, for JSON."""
+        """The summary as plain values, for JSON; ``components`` by id."""
         summary = asdict(self)
-        del summary["components"]
+        summary["components"] = {one.pop("id"): one for one in summary["components"]}
         return summary

@@ -16,6 +16,15 @@ from typhoon.topology._stream import DEAD_LETTER, DEFAULT_STREAM, Grouping, Stre
 from typhoon.topology._topology import Topology
 
 if TYPE_CHECKING:
+    from typhoon.topology._hooks import (
+        BoltAckInfo,
+        BoltExecuteInfo,
+        BoltFailInfo,
+        EmitInfo,
+        SpoutAckInfo,
+        SpoutFailInfo,
+        TaskHook,
+    )
     from typhoon.topology._resolve import topology_spec
     from typhoon.topology._spec import ComponentSpec, Subscription, TopologySpec
     from typhoon.topology._tasks import ACKER, Executor, TaskPlan, assign_tasks
@@ -26,18 +35,25 @@ __all__ = [
     "DEFAULT_STREAM",
     "AsyncBolt",
     "Bolt",
+    "BoltAckInfo",
     "BoltDeclarer",
+    "BoltExecuteInfo",
+    "BoltFailInfo",
     "Component",
     "ComponentSpec",
     "Declaration",
+    "EmitInfo",
     "Executor",
     "Grouping",
     "ReliableSpout",
     "Reporter",
     "Spout",
+    "SpoutAckInfo",
     "SpoutDeclarer",
+    "SpoutFailInfo",
     "Stream",
     "Subscription",
+    "TaskHook",
     "TaskPlan",
     "Topology",
     "TopologyBuilder",
@@ -51,9 +67,16 @@ __all__ = [
 
 LATER = {
     "ACKER": "_tasks",
+    "BoltAckInfo": "_hooks",
+    "BoltExecuteInfo": "_hooks",
+    "BoltFailInfo": "_hooks",
     "ComponentSpec": "_spec",
+    "EmitInfo": "_hooks",
     "Executor": "_tasks",
+    "SpoutAckInfo": "_hooks",
+    "SpoutFailInfo": "_hooks",
     "Subscription": "_spec",
+    "TaskHook": "_hooks",
     "TaskPlan": "_tasks",
     "TopologySpec": "_spec",
     "assign_tasks": "_tasks",

@@ -12,7 +12,9 @@ from typhoon._core import Tuple
 from typhoon.errors import TopologyFailedError
 from typhoon.topology import DEAD_LETTER, ComponentSpec, bind_reporter
 from typhoon.worker._context import Context
+from typhoon.worker._copies import Copies
 from typhoon.worker._errors import ErrorBook
+from typhoon.worker._watch import Watch
 
 if TYPE_CHECKING:
     from typhoon._core import Handle
@@ -26,6 +28,7 @@ class Shell:
     """Called by the engine on the executor's thread only; ``slot`` numbers the tasks.
 
     ``stop`` is told why the worker has to end: the exception, and whether starting anew may help.
+    ``hooks`` are classes of which each task gets an object.
     """
 
     def __init__(
@@ -35,7 +38,10 @@ class Shell:
         contexts: Sequence[Context],
         errors: ErrorBook,
         stop: Callable[[TopologyFailedError, bool], None],
+        hooks: Sequence[Callable[[], Any]] = (),
     ) -> None:
+        self.hooks = hooks
+        self.watches: dict[int, Watch] = {}
         self.spec = spec
         self.conf = conf
         self.contexts = contexts
@@ -63,10 +69,17 @@ class Shell:
         instance, context = self.instances[slot], self.contexts[slot]
         bind_reporter(instance, _TaskReporter(self.errors, context))
         self.handles[slot] = handle
-        if self.calls is None:
-            instance.initialize(dict(self.conf), context)
-        else:
-            self.calls.initialize(slot, instance.initialize(dict(self.conf), context))
+        if self.conf["topology.debug.copy.values"]:
+            self._watch(slot)
+        context.hook_port.add = lambda hook: self._watch(slot).add(hook)
+        try:
+            for make in self.hooks:
+                context.add_task_hook(make())
+            result = instance.initialize(dict(self.conf), context)
+        finally:
+            context.hook_port.add = None
+        if self.calls is not None:
+            self.calls.initialize(slot, result)
         self.opened = slot + 1
 
     def starters(self, slot: int) -> tuple[Starter, Starter]:
@@ -132,8 +145,19 @@ class Shell:
                         self.calls.close(method, result)
                 except Exception as error:
                     self.errors.add(method, error)
+        if slot in self.watches:
+            self.watches[slot].close()
 
     # ------------------------------------------------------------------------------------------
+
+    def _watch(self, slot: int) -> Watch:
+        """Who is told of all that this task does; the engine pays for it from now on."""
+        if slot not in self.watches:
+            context = self.contexts[slot]
+            copies = Copies(context) if self.conf["topology.debug.copy.values"] else None
+            self.watches[slot] = Watch(self.conf, context, self.errors, copies)
+            self.handles[slot].watch(self.watches[slot])
+        return self.watches[slot]
 
     def _bury_input(self, slot: int, error: BaseException, tuples: Sequence[Tuple]) -> Verdict:
         trace = "".join(traceback.format_exception(error))
@@ -150,10 +174,11 @@ class Shell:
 
 
 class _TaskReporter:
-    """Where a task's ``log`` and ``report_error`` go."""
+    """Where a task's ``log``, ``report_error`` and ``report_metric`` go."""
 
     def __init__(self, errors: ErrorBook, context: Context) -> None:
         self.errors = errors
+        self.metrics = context.metrics
         self.logger = logging.getLogger(f"typhoon.topology.{context.component_id}")
 
     def report_error(self, error: BaseException | str, tup: Tuple | None = None) -> None:
@@ -161,6 +186,9 @@ class _TaskReporter:
 
     def log(self, message: str, level: int) -> None:
         self.logger.log(level, "%s", message)
+
+    def report_metric(self, name: str, value: Any) -> None:
+        self.metrics.report(name, value)
 
 
 def _text(error: BaseException) -> str:
