@@ -188,6 +188,21 @@ def test_report_metric_goes_to_the_metric_of_that_name(journal, chain):
     assert list(metrics["state"].values()) == ["fine"]
 
 
+def test_any_gauge_can_be_printed(journal, chain):
+    def initialize(self, conf, context):
+        for name, value in (("lock", threading.Lock()), ("nan", float("nan")), ("set", {1})):
+            context.metrics.gauge(name).set([value])
+
+    stats = run(chain(journal.source([]), journal.bolt(initialize=initialize)))
+    metrics = json.loads(json.dumps(stats.to_dict(), allow_nan=False))["components"]["b1"][
+        "metrics"
+    ]
+    ((task, held),) = metrics["set"].items()
+    assert (task.isdigit(), held) == (True, ["{1}"])
+    assert list(metrics["nan"].values()) == [["nan"]]
+    assert "lock object" in str(metrics["lock"])
+
+
 def test_metrics_outlive_a_restart(journal, chain):
     def process(self, tup):
         self.report_metric("seen", 1)

@@ -79,6 +79,8 @@ class Histogram:
         """Note one number. A NaN or an infinity is a ``ValueError``."""
         if not math.isfinite(value):
             raise ValueError(f"a histogram notes finite numbers, not {value!r}")
+        if type(value) not in (int, float):
+            value = float(value)
         step = _step(value)
         with self._lock:
             self._steps[step] += 1

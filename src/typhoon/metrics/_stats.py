@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
+from math import isfinite
 from typing import Any
 
 
@@ -65,7 +66,22 @@ class Stats:
     components: tuple[ComponentStats, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as plain values, for JSON; ``components`` by id."""
-        summary = asdict(self)
-        summary["components"] = {one.pop("id"): one for one in summary["components"]}
-        return summary
+        """The summary as plain values, for JSON; ``components`` by id. What JSON has no word for in
+        a gauge is shown by its ``repr``."""
+        summary = {one.name: getattr(self, one.name) for one in fields(self)}
+        summary["components"] = {
+            one.id: {each.name: getattr(one, each.name) for each in fields(one)[1:]}
+            for one in self.components
+        }
+        plain: dict[str, Any] = _plain(summary)
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not isfinite(value):
+        return repr(value)
+    return value if isinstance(value, str | int | float | None) else repr(value)

@@ -273,8 +273,8 @@ impl<K: Kit> Desk<K> {
         if self.left == 0 {
             return self.take_anew();
         }
-        self.left -= 1;
         let envelope = self.traffic.pop(self.executor)?;
+        self.left -= 1;
         self.own.took(envelope.way.stream());
         Some(envelope)
     }

@@ -87,7 +87,9 @@ fn send_specially<A: Anchor>(
 ) -> PyResult<Vec<TaskId>> {
     let stream = &handle.streams[index];
     check_direct(py, handle, stream, extras.direct)?;
-    if let Some(watch) = handle.watch() {
+    if handle.is_watched()
+        && let Some(watch) = handle.watch()
+    {
         return send_watched(py, handle, index, values, anchor, extras, &watch.bind(py));
     }
     if !stream.subscribed && extras.direct.is_none() {
