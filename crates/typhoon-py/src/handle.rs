@@ -218,7 +218,7 @@ impl Handle {
         drop(old);
     }
 
-    /// A tuple that is timed was acked: it was taken at this time.
+    /// A tuple that is timed was acked: it was taken at this time. The GIL is held.
     pub fn time(&self, taken: u64) {
         let spent = self.clock.now().saturating_sub(taken);
         self.shared.figures[self.number].process.record(spent);

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::{Clock, Figures, Kit, Mail, Plan, Shared, Traffic};
 use crate::ack::{Edges, Finished, Ledger, Lineage, Outcome, Relay, Root, Settled, Wheel};
 use crate::flow::{Envelope, Key, Outlet, Pick, Queue, Route, TaskId, Way};
+use crate::measure::Counter;
 
 /// Look at the clock, and at whether the worker is stopping, once per so many tuples.
 const STRIDE: u32 = 32;
@@ -101,6 +102,7 @@ pub struct Desk<K: Kit> {
     executor: usize,
     seat: Seat,
     own: Arc<Figures>,
+    inputs: Arc<[Counter]>,
     /// Calls until the clock is looked at again, and how many there were when it was last.
     left: u32,
     stretch: u32,
@@ -199,6 +201,7 @@ impl<K: Kit> Desk<K> {
             executor: 0,
             seat: Seat::default(),
             own: Arc::default(),
+            inputs: Arc::default(),
             left: 0,
             away: 0,
             stretch: 0,
@@ -248,6 +251,7 @@ impl<K: Kit> Desk<K> {
             self.executor = executor;
             self.seat = self.seats[executor];
             self.own = Arc::clone(&self.shared.figures[self.seat.number]);
+            self.inputs = Arc::clone(&self.own.inputs);
         }
     }
 
@@ -275,8 +279,14 @@ impl<K: Kit> Desk<K> {
         }
         let envelope = self.traffic.pop(self.executor)?;
         self.left -= 1;
-        self.own.took(envelope.way.stream());
+        self.count_input(envelope.way.stream());
         Some(envelope)
+    }
+
+    #[inline(always)]
+    fn count_input(&self, stream: u16) {
+        let count = self.inputs.get(usize::from(stream));
+        count.unwrap_or(&self.own.calls).add(1);
     }
 
     /// As [`Desk::take`], after a look at the clock. Marks the tuple if it is one of those that are timed.
@@ -292,7 +302,7 @@ impl<K: Kit> Desk<K> {
         }
         self.stride();
         self.left -= 1;
-        self.own.took(envelope.way.stream());
+        self.count_input(envelope.way.stream());
         Some(envelope)
     }
 

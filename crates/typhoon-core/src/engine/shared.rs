@@ -91,7 +91,7 @@ pub struct Figures {
     /// Calls that are for no tuple of a stream: ticks, or calls of `next_tuple`.
     pub calls: Counter,
     /// Bolts: tuples taken, by number of their stream.
-    pub inputs: Box<[Counter]>,
+    pub inputs: Arc<[Counter]>,
     /// Bolts: tuples acked and failed. Spouts: trees.
     pub acked: Counter,
     pub failed: Counter,
@@ -113,12 +113,6 @@ impl Figures {
             inputs: (0..streams).map(|_| Counter::default()).collect(),
             ..Figures::default()
         }
-    }
-
-    /// Count a tuple of this stream. Only the owning thread may.
-    #[inline(always)]
-    pub fn took(&self, stream: u16) {
-        self.inputs.get(usize::from(stream)).unwrap_or(&self.calls).add(1);
     }
 
     /// Calls of `next_tuple`, or tuples and ticks taken.
