@@ -257,7 +257,10 @@ impl TupleObject {
         // SAFETY: as above.
         unsafe {
             if let Some(handle) = (*this).handle.get() {
-                (*this).taken = handle.clock.now();
+                (*this).taken = match handle.desk() {
+                    Some(desk) => (*desk).looked(),
+                    None => handle.clock.now(),
+                };
                 (*this).serial |= TIMED;
             }
         }

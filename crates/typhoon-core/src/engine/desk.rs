@@ -110,6 +110,8 @@ pub struct Desk<K: Kit> {
     due: u32,
     dues: Vec<u32>,
     timed_every: u32,
+    /// When the clock was looked at last, to take a tuple.
+    looked: u64,
     pub(super) turn_ends: u64,
     /// Emits so far; tells whether a call emitted.
     pub(super) emits: u64,
@@ -208,6 +210,7 @@ impl<K: Kit> Desk<K> {
             due: 0,
             dues: vec![plan.timed_every.saturating_sub(1); plan.executors.len()],
             timed_every: plan.timed_every,
+            looked: 0,
             began: 0,
             turn_ends: 0,
             emits: 0,
@@ -322,10 +325,14 @@ impl<K: Kit> Desk<K> {
         if held_back && !self.traffic.flush(self.executor) {
             return false;
         }
-        if self.shared.is_stopping() || self.clock.now() >= self.turn_ends {
-            return false;
-        }
-        true
+        self.looked = self.clock.now();
+        !self.shared.is_stopping() && self.looked < self.turn_ends
+    }
+
+    /// When a tuple that is timed was taken: ask before the next is.
+    #[must_use]
+    pub fn looked(&self) -> u64 {
+        self.looked
     }
 
     // ------------------------------------------------------------------ asking
