@@ -12,6 +12,7 @@ PYTHON ?=
 VENV ?= .venv
 BIN := $(CURDIR)/$(VENV)/bin
 STAMPS := $(VENV)/.stamps
+STREAMPARSE := .peers/streamparse
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 # Cargo's own runs (clippy, tests) must see the interpreter that maturin builds for, or everything is compiled twice.
@@ -57,7 +58,7 @@ lock: $(STAMPS)/dev  ## write the lock files anew (UPGRADE=1: with the newest ve
 
 .PHONY: clean
 clean:  ## remove everything that chores have made
-	rm -rf $(VENV) target dist site .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache src/typhoon/_core*.so
+	rm -rf $(VENV) .peers target dist site .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache src/typhoon/_core*.so
 	find src tests benchmarks examples scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -92,8 +93,12 @@ test-rust: $(STAMPS)/dev  ## the engine's tests, without an interpreter, and its
 	RUSTFLAGS='--cfg loom' cargo test --locked -p typhoon-core --lib --target-dir target/loom
 
 .PHONY: test-python
-test-python: setup  ## all Python tests
+test-python: setup $(STREAMPARSE)/.installed  ## all Python tests
 	$(BIN)/pytest
+
+.PHONY: sanitize
+sanitize: $(STAMPS)/dev  ## the tests of the door between Rust and Python under AddressSanitizer, in minutes (Linux)
+	scripts/sanitize.sh $(BIN)/python $(TESTS)
 
 .PHONY: docs
 docs: $(STAMPS)/dev  ## build the documentation into site/; a broken link is an error
@@ -104,13 +109,19 @@ docs: $(STAMPS)/dev  ## build the documentation into site/; a broken link is an 
 apt:  # what the tests need from Debian; does nothing where it is there already
 	@scripts/apt-install.sh $$(sed 's/#.*//' requirements/debian.txt)
 
+# What typhoon.compat is compared with, in an environment of its own.
+$(STREAMPARSE)/.installed: requirements/streamparse.txt | $(STAMPS)/venv
+	$(BIN)/python -m venv --clear $(STREAMPARSE)
+	$(STREAMPARSE)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r $<
+	@touch $@
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Measurements
 
 TEXT := .bench/text.txt
 
 .PHONY: bench
-bench: $(STAMPS)/core $(TEXT)  ## our own figures, each as a ratio to a bare Python loop in the same run (minutes)
+bench: setup $(TEXT)  ## our own figures, each as a ratio to a bare Python loop in the same run (minutes)
 	$(BIN)/typhoon bench word-count --input $(TEXT)
 	$(BIN)/typhoon bench word-count --input $(TEXT) --emit-counts
 	$(BIN)/typhoon bench word-count --input $(TEXT) --executors 1/4/4
@@ -120,6 +131,9 @@ bench: $(STAMPS)/core $(TEXT)  ## our own figures, each as a ratio to a bare Pyt
 	$(BIN)/typhoon bench const --hops 4
 	$(BIN)/typhoon bench latency --rate 500 --rounds 1 --seconds 60
 	$(BIN)/typhoon bench latency --rate 10000 --rounds 1 --seconds 60
+	$(BIN)/python benchmarks/growth.py --tuples 500000
+	$(BIN)/python benchmarks/memory.py --input $(TEXT) --rounds 3 --seconds 3
+	$(BIN)/python benchmarks/start.py
 
 .PHONY: bench-quick
 bench-quick: $(STAMPS)/core $(TEXT)  ## the same in under a minute, for work on the hot path

@@ -18,3 +18,5 @@ compile() {
 compile requirements/base.txt "$@" pyproject.toml
 compile requirements/build.txt "$@" requirements/build.in
 compile requirements/dev.txt "$@" requirements/dev.in pyproject.toml
+# By itself: it lives in an environment of its own.
+compile requirements/streamparse.txt "$@" requirements/streamparse.in

@@ -2,18 +2,20 @@
 
 A topology's author needs the names below and nothing else:
 
-    from typhoon import Bolt, Grouping, Spout, Topology, run
+    from typhoon import Bolt, Emit, Grouping, Spout, Topology, bolt, run, spout
 
 The house behind them has one room per concept, and imports flow one way:
 
     errors      the exception tree
     config      the registry of configuration keys, and the options that the engine reads
     topology    what authors write → one checked, immutable TopologySpec
+    components  ready-made spouts and bolts
     metrics     counts, rates and latencies
     worker      a worker from inside: tasks, executors, its links to other workers
     cluster     scheduling and lifecycle decide, purely; the others act on what they decide
     local       LocalCluster and run: a whole cluster inside this process
     cli         the command line
+    testing     what topologies are tested with, our own and yours
 
 ``_core``, written in Rust, carries the tuples; only topology, metrics, worker and testing touch it.
 """
@@ -35,17 +37,20 @@ from typhoon.errors import (
     TopologyFailedError,
     TopologyFileError,
     TopologyNotAliveError,
+    TupleFailedError,
     TyphoonError,
     TyphoonInternalError,
     WouldDeadlockError,
 )
 from typhoon.topology import (
     AsyncBolt,
+    BatchingBolt,
     Bolt,
     Grouping,
     ReliableSpout,
     Spout,
     Stream,
+    TicklessBatchingBolt,
     Topology,
     TopologyBuilder,
     Tuple,
@@ -54,14 +59,16 @@ from typhoon.topology import (
 
 if TYPE_CHECKING:
     from typhoon.local import LocalCluster, run
-    from typhoon.topology import TaskHook, TopologySpec, topology_spec
+    from typhoon.topology import Emit, TaskHook, TopologySpec, bolt, spout, topology_spec
 
 __all__ = [
     "AlreadyAliveError",
     "AlreadySettledError",
     "AsyncBolt",
     "BackPressureError",
+    "BatchingBolt",
     "Bolt",
+    "Emit",
     "EmitError",
     "Grouping",
     "GroupingKeyError",
@@ -74,6 +81,7 @@ __all__ = [
     "Spout",
     "Stream",
     "TaskHook",
+    "TicklessBatchingBolt",
     "Topology",
     "TopologyBuilder",
     "TopologyFailedError",
@@ -81,23 +89,26 @@ __all__ = [
     "TopologyNotAliveError",
     "TopologySpec",
     "Tuple",
+    "TupleFailedError",
     "TyphoonError",
     "TyphoonInternalError",
     "WouldDeadlockError",
+    "bolt",
     "native",
     "run",
+    "spout",
     "topology_spec",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Load what checks or runs a topology when it is first asked for: who only writes one need not
-    wait for it."""
+    """Load what checks or runs a topology, or decorates functions, when it is first asked for: who
+    only writes classes need not wait for it."""
     if name in ("LocalCluster", "run"):
         import typhoon.local
 
         return getattr(typhoon.local, name)
-    if name in ("TaskHook", "TopologySpec", "topology_spec"):
+    if name in ("Emit", "TaskHook", "TopologySpec", "bolt", "spout", "topology_spec"):
         import typhoon.topology
 
         return getattr(typhoon.topology, name)

@@ -12,6 +12,7 @@
     ├── BackPressureError                     one executor holds more unsent output than it may
     ├── WouldDeadlockError                    an emit from a foreign thread would wait for itself
     ├── NotRunningError                       emit on a component that is not started, or is closed
+    ├── TupleFailedError                      what was put into a QueueSpout was not fully processed
     │
     │   Whoever operates the cluster, or typed the command, can mend these:
     ├── InvalidConfigError (ValueError)       keys or values that the registry refuses
@@ -42,6 +43,7 @@ __all__ = [
     "TopologyFailedError",
     "TopologyFileError",
     "TopologyNotAliveError",
+    "TupleFailedError",
     "TyphoonError",
     "TyphoonInternalError",
     "WouldDeadlockError",
@@ -149,7 +151,13 @@ class WouldDeadlockError(TyphoonError):
 
 
 class NotRunningError(TyphoonError):
-    """The author's: a component emits before it was started or after it was closed."""
+    """The author's: a component emits before it was started or after it was closed, or something
+    is put into a ``QueueSpout`` that takes nothing any more. Nothing was sent."""
+
+
+class TupleFailedError(TyphoonError):
+    """The author's: a tuple that was put into a ``QueueSpout`` failed, timed out, or was under way
+    when its worker ended. Parts of it may have been processed."""
 
 
 class InvalidConfigError(_ListedMistakesError, ValueError):

@@ -42,8 +42,9 @@ def test_it_ends_by_itself_and_nothing_fails(example: Path, folder: Path) -> Non
     assert summary["failed"] == summary["timed_out"] == 0
 
 
-def test_word_count_counts_the_words_of_the_folder(folder: Path) -> None:
-    result = _run(EXAMPLES[0].with_name("word_count.py"), "-c", f"input.path={folder}")
+@pytest.mark.parametrize("name", ["word_count.py", "word_count_functions.py"])
+def test_word_count_counts_the_words_of_the_folder(folder: Path, name: str) -> None:
+    result = _run(EXAMPLES[0].with_name(name), "-c", f"input.path={folder}")
     assert result.returncode == 0, result.stderr
     said = result.stdout + result.stderr
     assert "5 words, 4 different ones" in said
@@ -55,3 +56,20 @@ def test_word_count_says_which_folder_is_missing(tmp_path: Path) -> None:
     result = _run(EXAMPLES[0].with_name("word_count.py"), "-c", f"input.path={missing}")
     assert result.returncode == 1
     assert f"there is no {missing}" in result.stderr
+
+
+def test_word_count_of_functions_says_which_folder_is_missing(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    example = EXAMPLES[0].with_name("word_count_functions.py")
+    result = _run(example, "-c", f"input.path={missing}")
+    assert f"there is no {missing}" in result.stderr
+    assert "this task has no more data" in result.stderr
+
+
+@pytest.mark.parametrize("count", [500, 37])
+def test_async_http_adds_up_the_squares_that_the_server_gives(count: int) -> None:
+    example = EXAMPLES[0].with_name("async_http.py")
+    result = _run(example, "--strict", "-c", f"numbers={count}")
+    assert result.returncode == 0, result.stderr
+    wanted = sum(number**2 for number in range(count))
+    assert f"{count} squares, their sum is {wanted}" in result.stdout + result.stderr

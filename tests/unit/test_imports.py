@@ -31,7 +31,9 @@ MAY_IMPORT = {
     **{room: {other for other in LEVEL if LEVEL[other] < level} for room, level in LEVEL.items()},
     **{concept: {"errors", "config", "topology", "metrics", "worker"} for concept in CONCEPTS},
     "compat": {"errors", "config", "topology"},
-    "testing": {*LEVEL, *CONCEPTS, "compat"},
+    "cli": {room for room, level in LEVEL.items() if level < LEVEL["cli"]} | {"compat"},
+    "components": {"errors", "topology"},
+    "testing": {*LEVEL, *CONCEPTS, "compat", "components"},
 }
 """For each room, the other rooms that it may import."""
 

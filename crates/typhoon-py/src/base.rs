@@ -48,6 +48,15 @@ pub fn handle<'a>(raw: Raw) -> Option<&'a Handle> {
     unsafe { (*raw.cast::<BaseObject>()).handle.get() }
 }
 
+/// The same, held: for calls in which other threads may run, and tie the instance to another task.
+pub fn hold<'py>(py: Python<'py>, raw: Raw) -> Option<Bound<'py, Handle>> {
+    // SAFETY: as above; the object behind a handle is one.
+    unsafe {
+        let held = (*raw.cast::<BaseObject>()).handle.object;
+        Some(Bound::from_borrowed_ptr_or_opt(py, held)?.cast_into_unchecked())
+    }
+}
+
 unsafe extern "C" fn new(class: *mut ffi::PyTypeObject, args: Raw, kwargs: Raw) -> Raw {
     // SAFETY: tp_new gets a type and a tuple; object's own tp_new sets up inline values, so that method look-ups
     // specialise, and refuses abstract classes.

@@ -249,6 +249,19 @@ fn attached<'py>() -> Python<'py> {
     unsafe { Python::assume_attached() }
 }
 
+/// Handles that have the desk: it is taken back at the end of the call, a panic included.
+struct Lent(*const [Py<Handle>]);
+
+impl Drop for Lent {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the executor outlives the call, and its list of handles never changes.
+        unsafe { &*self.0 }
+            .iter()
+            .for_each(|handle| handle.get().take_back());
+    }
+}
+
 /// What `on_error` says of an exception.
 enum Verdict {
     Fail,
@@ -282,9 +295,8 @@ impl Executor {
     #[inline(always)]
     fn lend<R>(&mut self, desk: *mut Desk<Kit>, call: impl FnOnce(&mut Self) -> R) -> R {
         self.handles.iter().for_each(|handle| handle.get().lend(desk));
-        let result = call(self);
-        self.handles.iter().for_each(|handle| handle.get().take_back());
-        result
+        let _lent = Lent(&raw const *self.handles);
+        call(self)
     }
 
     /// An exception is set: report it, and learn what to do. `tuple` is what was being processed.
@@ -598,8 +610,23 @@ impl Executor {
 
     /// `process_many`: what waits for a task, in one call.
     fn process_batches(&mut self, desk: *mut Desk<Kit>) -> Result<(), Stop> {
+        let mut batches = self.tasks.iter().map(|_| Vec::new()).collect::<Vec<_>>();
+        let result = self.batch_by_batch(desk, &mut batches);
+        // Only when a batch stopped the worker are any left.
+        for (slot, batch) in batches.into_iter().enumerate() {
+            for tuple in batch {
+                self.unbind(slot, tuple);
+            }
+        }
+        result
+    }
+
+    fn batch_by_batch(
+        &mut self,
+        desk: *mut Desk<Kit>,
+        batches: &mut [Vec<*mut TupleObject>],
+    ) -> Result<(), Stop> {
         let py = attached();
-        let mut batches: Vec<Vec<*mut TupleObject>> = self.tasks.iter().map(|_| Vec::new()).collect();
         // SAFETY: lent.
         while let Some(envelope) = unsafe { (*desk).take() } {
             // SAFETY: lent.
@@ -618,8 +645,8 @@ impl Executor {
                 self.process_batch(py, desk, slot, std::mem::take(&mut batches[slot]))?;
             }
         }
-        for (slot, batch) in batches.into_iter().enumerate() {
-            self.process_batch(py, desk, slot, batch)?;
+        for (slot, batch) in batches.iter_mut().enumerate() {
+            self.process_batch(py, desk, slot, std::mem::take(batch))?;
         }
         Ok(())
     }

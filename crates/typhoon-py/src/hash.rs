@@ -4,6 +4,7 @@
 use pyo3::exceptions::PyException;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::errors;
 use crate::python::Raw;
@@ -165,11 +166,15 @@ unsafe fn other(value: Raw) -> Result<u64, NoKey> {
             return Ok(nothing());
         }
         if ffi::PyTuple_Check(value) != 0 {
-            let mut hash = 0x7475_706c;
-            for index in 0..ffi::PyTuple_Size(value) {
-                hash = combine(hash, of(ffi::PyTuple_GetItem(value, index))?);
+            if ffi::Py_EnterRecursiveCall(c" in the hash of a key".as_ptr()) != 0 {
+                ffi::PyErr_Clear();
+                return Err(NoKey::Type("tuple nested too deeply".into()));
             }
-            return Ok(hash);
+            let hash = (0..ffi::PyTuple_Size(value)).try_fold(0x7475_706c, |hash, index| {
+                Ok(combine(hash, of(ffi::PyTuple_GetItem(value, index))?))
+            });
+            ffi::Py_LeaveRecursiveCall();
+            return hash;
         }
         if ffi::PyUnicode_Check(value) != 0 {
             let plain = ffi::PyUnicode_FromObject(value);
@@ -185,15 +190,15 @@ unsafe fn other(value: Raw) -> Result<u64, NoKey> {
 unsafe fn big(value: Raw) -> Result<u64, NoKey> {
     // SAFETY: GIL held.
     let py = unsafe { Python::assume_attached() };
-    // SAFETY: alive.
-    let value = unsafe { Bound::from_borrowed_ptr(py, value) };
-    let digits = value
-        .call_method0("bit_length")
-        .and_then(|bits| bits.extract::<usize>())
-        .and_then(|bits| value.call_method("to_bytes", (bits / 8 + 1, "little"), Some(&signed(py)?)));
+    // SAFETY: alive. The answer is a plain int, so that no method of a subclass is called.
+    let value = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyNumber_Index(value)) };
+    let digits = value.and_then(|value| {
+        let bits = value.call_method0("bit_length")?.extract::<usize>()?;
+        let digits = value.call_method("to_bytes", (bits / 8 + 1, "little"), Some(&signed(py)?))?;
+        Ok(digits.cast_into::<PyBytes>()?)
+    });
     match digits {
-        // SAFETY: `to_bytes` gives bytes.
-        Ok(digits) => Ok(bytes(unsafe { slice(digits.as_ptr()) }, 0x6269_6769)),
+        Ok(digits) => Ok(bytes(digits.as_bytes(), 0x6269_6769)),
         Err(_) => Err(NoKey::Type("int".into())),
     }
 }

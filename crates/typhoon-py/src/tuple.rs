@@ -583,7 +583,8 @@ fn build(
 unsafe extern "C" fn traverse(raw: Raw, visit: ffi::visitproc, arg: *mut c_void) -> i32 {
     // SAFETY: called by the collector with a live instance; nothing is changed.
     unsafe {
-        for object in [this(raw).values, ffi::Py_TYPE(raw).cast()] {
+        let tuple = this(raw);
+        for object in [tuple.values, tuple.schema, tuple.id, ffi::Py_TYPE(raw).cast()] {
             if !object.is_null() {
                 let result = visit(object, arg);
                 if result != 0 {

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from typhoon.cli import _bench, _graph, _run, _version
+from typhoon.cli import _bench, _dev, _doctor, _graph, _new, _run, _version
 from typhoon.cli._words import CommandLineError, say_error
 from typhoon.errors import TyphoonError
 
@@ -42,7 +42,10 @@ def typhoon() -> None:
 
 
 app.command("run")(_run.run)
+app.command("new")(_new.new)
+app.command("dev")(_dev.dev)
 app.command("graph")(_graph.graph)
+app.command("doctor")(_doctor.doctor)
 app.command("bench")(_bench.bench)
 app.command("version")(_version.version)
 
@@ -81,6 +84,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our stdout has gone: nothing left to tell it
+        _abandon_stdout()
         return EXIT_FAILED
     except OSError as error:
         _abandon_stdout()

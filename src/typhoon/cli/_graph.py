@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from typhoon.cli._labels import label, size
-from typhoon.cli._load import default_name, load_topology
+from typhoon.cli._load import default_name, file_of, load_topology
 from typhoon.cli._options import Environment, Target
+from typhoon.cli._streamparse import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,7 @@ def graph(target: Target, form: As = Format.TEXT, environment: Environment = Non
     from typhoon.topology import topology_spec
 
     _, topology = load_topology(target)
+    environment, _ = settings(file_of(target), environment)
     spec = topology_spec(topology, environment=environment)
     title = spec.name or default_name(target)
     if form is Format.SVG:

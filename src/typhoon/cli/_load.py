@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from typhoon.cli._streamparse import prepare, root_of
 from typhoon.cli._words import CommandLineError
 from typhoon.errors import TopologyFileError, TyphoonError
 from typhoon.topology import Declaration, Topology, TopologyBuilder, TopologySpec
@@ -23,10 +24,8 @@ def load_topology(target: str) -> tuple[str, Any]:
     ``TopologyFileError`` where the file must be mended.
     """
     path, name = _parts(target)
-    file = Path(path)
-    if not file.is_file():
-        what = "is a folder" if file.is_dir() else "does not exist"
-        raise CommandLineError(f"{path} {what}", hint="give a Python file: APP.py or APP.py:Name")
+    file = topology_file(target)
+    prepare(file)
     module = import_file(file)
     found = topologies(module)
     if name is not None:
@@ -44,9 +43,28 @@ def load_topology(target: str) -> tuple[str, Any]:
     return next(iter(found.items()))
 
 
+def file_of(target: str) -> Path:
+    """The file of ``APP.py[:Name]``."""
+    return Path(_parts(target)[0])
+
+
 def default_name(target: str) -> str:
     """The name that a topology runs under if none is given: that of its file."""
-    return Path(_parts(target)[0]).stem.replace("_", "-")
+    return file_of(target).stem.replace("_", "-")
+
+
+def topology_file(target: str) -> Path:
+    """The application's file, which is there; raises ``CommandLineError`` otherwise."""
+    file = file_of(target)
+    if not file.is_file():
+        what = "is a folder" if file.is_dir() else "does not exist"
+        raise CommandLineError(f"{file} {what}", hint="give a Python file: APP.py or APP.py:Name")
+    return file
+
+
+def project_folder(target: str) -> Path:
+    """The folder of the application's file; that above it where its project has a ``src``."""
+    return root_of(file_of(target))
 
 
 def _parts(target: str) -> tuple[str, str | None]:

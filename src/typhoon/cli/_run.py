@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from typhoon.cli._load import default_name, load_topology
+from typhoon.cli._limit import Quota, with_limit
+from typhoon.cli._load import default_name, file_of, load_topology, project_folder
 from typhoon.cli._options import Environment, Json, Target, seconds
+from typhoon.cli._pause import Pause, breakpoint_in, foreign_debugger
+from typhoon.cli._streamparse import settings, warn_about_globals
+from typhoon.cli._tap import Tap, with_tap, without_tap
+from typhoon.cli._view import open_view, summary
 from typhoon.cli._words import CommandLineError, say, start_logging
 from typhoon.errors import InvalidConfigError
 
@@ -58,6 +65,25 @@ Strict = Annotated[
 Name = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="The topology's name (the file's).")
 ]
+Taps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tap",
+        metavar="COMPONENT[:STREAM]",
+        help="Print each tuple of this stream as a JSON line on stdout; repeat for more.",
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        metavar="N",
+        min=1,
+        help="Drain and end after N tapped tuples; without --tap after N that spouts emitted.",
+    ),
+]
+Leader = Annotated[int | None, typer.Option("--ends-with", hidden=True)]
+"""A file descriptor: the run stops at once when its other side is closed (see ``typhoon dev``)."""
 Verbose = Annotated[int, typer.Option("-v", count=True, help="Log more; -vv everything.")]
 
 
@@ -68,21 +94,27 @@ def run(
     environment: Environment = None,
     workers: Workers = None,
     duration: For = None,
+    taps: Taps = None,
+    limit: Limit = None,
     plain: Plain = False,
     strict: Strict = False,
     as_json: Json = False,
     name: Name = None,
     verbose: Verbose = 0,
+    leader: Leader = None,
 ) -> int:
     """Run a topology here until it has no more data. Ctrl-C drains, twice stops at once."""
-    orders = Orders(None if duration is None else seconds(duration, "--for"))
-    with orders.taken_from_signals():
+    orders = Orders(None if duration is None else seconds(duration, "--for"), leader)
+    with orders.taken_from_signals(), orders.pause.installed():
         start_logging(verbose)
         given = _given(assignments or [], workers, strict)
         spec, conf = _topology(target, config, given, environment)
         if spec_workers(spec, conf) > 1:
             say("note: worker processes arrive later; all of it runs in this process")
-        running = _run(name or default_name(target), spec, conf, strict, plain, as_json, orders)
+        conf = _without_time_outs(target, conf)
+        view = open_view(plain or foreign_debugger())
+        wanted = Wanted(name or default_name(target), spec, conf, strict, tuple(taps or ()), limit)
+        running = _run(wanted, view, as_json, orders)
     if as_json:
         sys.stdout.write(json.dumps(running.stats.to_dict()) + "\n")
     sys.stdout.flush()
@@ -112,10 +144,29 @@ def _topology(
 
     if config is not None and not config.is_file():
         raise CommandLineError(f"--config: there is no file {config}", hint="give a YAML file")
-    file = load_file(config)
+    file = load_file(config or _project_file(target))
     _, topology = load_topology(target)
+    environment, theirs = settings(file_of(target), environment)
+    warn_about_globals(file_of(target))
     spec = topology_spec(topology, environment=environment, config=given)
-    return spec, {**file, **spec.config, **given}
+    return spec, {**file, **theirs, **spec.config, **given}
+
+
+def _project_file(target: str) -> Path | None:
+    """``typhoon.yaml`` beside the application; None where there is one in this folder, or none."""
+    from typhoon.config import FILE_NAME
+
+    beside = project_folder(target) / FILE_NAME
+    return beside if not Path(FILE_NAME).is_file() and beside.is_file() else None
+
+
+def _without_time_outs(target: str, conf: dict[str, Any]) -> dict[str, Any]:
+    """``conf``, in which no tree times out if a person may be looking at it in a debugger."""
+    where = breakpoint_in(project_folder(target))
+    if where is None:
+        return conf
+    say(f"note: {where} calls breakpoint(), so no message times out in this run")
+    return {**conf, "topology.enable.message.timeouts": False}
 
 
 def spec_workers(spec: TopologySpec, conf: dict[str, Any]) -> int:
@@ -129,17 +180,23 @@ class StopNow(KeyboardInterrupt):
 
 
 class Orders:
-    """What the user has asked for so far: to end at a time, to drain, to stop at once."""
+    """What the user has asked for so far: to end at a time, to drain, to stop at once.
 
-    def __init__(self, duration: float | None) -> None:
+    With a ``leader`` (a file descriptor) the user speaks to another process: Ctrl-C is its affair,
+    and when it closes the descriptor, or ends, this run stops at once.
+    """
+
+    def __init__(self, duration: float | None, leader: int | None = None) -> None:
+        self.pause = Pause()
         self._duration = duration
+        self._leader = leader
         self._deadline: float | None = None
         self._signals = 0
         self._running = False
 
     def begin(self) -> None:
         """The topology runs from now on: a signal means drain, and the time counts."""
-        self._running = True
+        self._running = self._leader is None
         if self._duration is not None:
             self._deadline = time.monotonic() + self._duration
 
@@ -149,9 +206,9 @@ class Orders:
 
     @property
     def to_end(self) -> bool:
-        """Whether it is time to drain."""
-        late = self._deadline is not None and time.monotonic() >= self._deadline
-        return self.interrupted or late
+        """Whether it is time to drain. The time in a debugger does not count."""
+        now = time.monotonic() - self.pause.held_s
+        return self.interrupted or (self._deadline is not None and now >= self._deadline)
 
     @contextmanager
     def taken_from_signals(self) -> Iterator[None]:
@@ -159,6 +216,9 @@ class Orders:
         try:
             for one in before:
                 signal.signal(one, self._on_signal)
+            if self._leader is not None:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                threading.Thread(target=self._follow_leader, daemon=True, name="leader").start()
             yield
         finally:
             for one, handler in before.items():
@@ -168,6 +228,22 @@ class Orders:
         self._signals += 1
         if self._signals > 1 or not self._running:
             raise StopNow
+
+    def _follow_leader(self) -> None:
+        os.read(self._leader or 0, 1)  # nothing is ever written: this is its end
+        os.kill(os.getpid(), signal.SIGTERM)  # not to this thread: the main one may be asleep
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be run: ``taps`` are as typed."""
+
+    name: str
+    spec: TopologySpec
+    conf: dict[str, Any]
+    strict: bool
+    taps: tuple[str, ...]
+    limit: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,43 +255,64 @@ class Ended:
     clean: bool
 
 
-def _run(
-    name: str,
-    spec: TopologySpec,
-    conf: dict[str, Any],
-    strict: bool,
-    plain: bool,
-    as_json: bool,
-    orders: Orders,
-) -> Ended:
-    from typhoon.cli._view import open_view, summary
+def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
     from typhoon.local import LocalCluster
 
-    if any(component.threaded for component in spec.components.values()):
+    if any(component.threaded for component in wanted.spec.components.values()):
         sys.setswitchinterval(SWITCH_S)
-    # With --json standard output is for the summary alone, so that it can be piped on.
-    words = redirect_stdout(sys.stderr) if as_json else nullcontext()
-    with words, LocalCluster() as cluster, open_view(plain) as view:
+    tap = Tap(view.write, wanted.limit) if wanted.taps else None
+    quota = Quota(wanted.limit) if wanted.limit is not None and tap is None else None
+    spec = wanted.spec if tap is None else with_tap(wanted.spec, wanted.taps, tap)
+    spec = spec if quota is None else with_limit(spec, quota)
+    # Where standard output carries data, what components print goes to the words, on stderr.
+    words = redirect_stdout(sys.stderr) if as_json or tap is not None else nullcontext()
+    orders.pause.view = view
+    with words, LocalCluster() as cluster, view:
         orders.begin()  # before there is a thread that an exception here would leave running
-        topology = cluster.submit(name, spec, conf, strict=strict)
-        clean = _follow(topology, view, orders)
-    ended = Ended(topology.stats(), topology.failure, clean)
+        topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)
+        if quota is not None:
+            quota.emitted = topology.emitted_by_spouts
+        clean = _follow(topology, view, orders, _enough(tap, quota))
+    if tap is not None and tap.error is not None:
+        raise tap.error
+    ended = Ended(without_tap(topology.stats()), topology.failure, clean)
     if ended.failure is None:
         say(summary(ended.stats))
     return ended
 
 
-def _follow(topology: LocalTopology, view: View, orders: Orders) -> bool:
+def _enough(tap: Tap | None, quota: Quota | None) -> Callable[[], bool]:
+    """Whether ``--limit`` has been reached, or nobody reads what is tapped."""
+    if tap is not None:
+        return tap.full.is_set
+    return (lambda: False) if quota is None else (lambda: quota.is_used_up)
+
+
+def _follow(
+    topology: LocalTopology, view: View, orders: Orders, enough: Callable[[], bool]
+) -> bool:
     """Show ``topology`` until it ends, of itself or by order. False if something was left."""
     began = due = time.monotonic()
-    while not topology.wait(LOOK_S):
-        if orders.to_end:
+    while not _wait(topology, orders.pause):
+        if orders.to_end or enough():
             return _drain(topology, orders)
         if time.monotonic() >= due:
             due = max(due + view.every_s, time.monotonic())
             if time.monotonic() - began >= view.first_s:
-                view.show(topology.stats(), topology.notices)
+                # The watchdog takes one who stands in a debugger for slow.
+                notices = [] if orders.pause.held_s else topology.notices
+                view.show(without_tap(topology.stats()), notices)
     return True
+
+
+def _wait(topology: LocalTopology, pause: Pause) -> bool:
+    """Whether ``topology`` has ended. Comes back soon, but not while a debugger stands."""
+    over = topology.wait(LOOK_S)
+    while pause.standing:
+        time.sleep(LOOK_S)
+    if pause.quit:
+        raise StopNow
+    return over
 
 
 def _drain(topology: LocalTopology, orders: Orders) -> bool:

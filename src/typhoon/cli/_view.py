@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,14 @@ class View(Protocol):
     ) -> None: ...
 
     def show(self, stats: Stats, notices: Sequence[str]) -> None: ...
+
+    def write(self, data: str) -> None:
+        """Data to standard output, apart from what ``show`` shows; from any thread."""
+
+    def pause(self) -> None:
+        """Show nothing until ``resume``: the terminal belongs to a debugger; from any thread."""
+
+    def resume(self) -> None: ...
 
 
 def open_view(plain: bool) -> View:
@@ -107,6 +116,8 @@ class LineView:
     def __init__(self) -> None:
         self._progress = Progress()
         self._notices = 0
+        self._out = sys.stdout
+        self._paused = False
 
     def __enter__(self) -> Self:
         return self
@@ -114,7 +125,19 @@ class LineView:
     def __exit__(self, *_: object) -> None:
         """Nothing to put away."""
 
+    def write(self, data: str) -> None:
+        self._out.write(data)
+        self._out.flush()
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+
     def show(self, stats: Stats, notices: Sequence[str]) -> None:
+        if self._paused:
+            return
         self._progress.look(stats, time.monotonic())
         say(line(stats, self._progress))
         for notice in notices[self._notices :]:
@@ -179,19 +202,40 @@ class LiveView:
     def __init__(self) -> None:
         self._progress = Progress()
         self._live: Any = None
+        self._out = sys.stdout
+        self._paused = False
+        self._drawing = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._stop()
 
     def show(self, stats: Stats, notices: Sequence[str]) -> None:
-        self._progress.look(stats, time.monotonic())
-        if self._live is None:
-            self._start()
-        self._live.update(self._picture(stats, notices), refresh=True)
+        with self._drawing:
+            if self._paused:
+                return
+            self._progress.look(stats, time.monotonic())
+            if self._live is None:
+                self._start()
+            self._live.update(self._picture(stats, notices), refresh=True)
+
+    def write(self, data: str) -> None:
+        with self._drawing:
+            if self._live is not None and self._out.isatty():
+                self._live.console.out(data, end="", highlight=False)
+            else:
+                self._out.write(data)
+                self._out.flush()
+
+    def pause(self) -> None:
+        with self._drawing:
+            self._paused = True
+            self._stop()
+
+    def resume(self) -> None:
+        self._paused = False
 
     def _start(self) -> None:
         from rich.console import Console  # 75 ms that a short run, or one without a terminal, saves
@@ -205,6 +249,12 @@ class LiveView:
             redirect_stderr=True,
         )
         self._live.start()
+
+    def _stop(self) -> None:
+        with self._drawing:
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
 
     def _picture(self, stats: Stats, notices: Sequence[str]) -> Group:
         from rich.console import Group

@@ -5,9 +5,10 @@ from typhoon.config._merge import CheckedConf, check, component_conf, read_value
 from typhoon.config._options import TopologyOptions, topology_options
 from typhoon.config._reference import render_reference
 from typhoon.config._registry import REGISTRY, defaults
-from typhoon.config._sources import load_file, parse_assignments
+from typhoon.config._sources import FILE_NAME, load_file, parse_assignments
 
 __all__ = [
+    "FILE_NAME",
     "REGISTRY",
     "CheckedConf",
     "Key",

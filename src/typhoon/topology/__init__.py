@@ -7,15 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from typhoon._core import Tuple
 from typhoon.topology import native
+from typhoon.topology._batching import (
+    BatchingBolt,
+    TicklessBatchingBolt,
+    give_acks_back,
+    hold_acks,
+    hurry,
+    tick_secs,
+)
 from typhoon.topology._bolt import AsyncBolt, Bolt
 from typhoon.topology._builder import BoltDeclarer, SpoutDeclarer, TopologyBuilder
 from typhoon.topology._component import Component, Reporter, bind_reporter
-from typhoon.topology._declaration import Declaration
+from typhoon.topology._declaration import Declaration, Input
 from typhoon.topology._spout import ReliableSpout, Spout
 from typhoon.topology._stream import DEAD_LETTER, DEFAULT_STREAM, Grouping, Stream
 from typhoon.topology._topology import Topology
 
 if TYPE_CHECKING:
+    from typhoon.topology._emit import Emit
+    from typhoon.topology._function_bolt import FunctionBolt, bolt
+    from typhoon.topology._function_spout import FunctionSpout, spout
     from typhoon.topology._hooks import (
         BoltAckInfo,
         BoltExecuteInfo,
@@ -34,6 +45,7 @@ __all__ = [
     "DEAD_LETTER",
     "DEFAULT_STREAM",
     "AsyncBolt",
+    "BatchingBolt",
     "Bolt",
     "BoltAckInfo",
     "BoltDeclarer",
@@ -42,9 +54,13 @@ __all__ = [
     "Component",
     "ComponentSpec",
     "Declaration",
+    "Emit",
     "EmitInfo",
     "Executor",
+    "FunctionBolt",
+    "FunctionSpout",
     "Grouping",
+    "Input",
     "ReliableSpout",
     "Reporter",
     "Spout",
@@ -55,13 +71,20 @@ __all__ = [
     "Subscription",
     "TaskHook",
     "TaskPlan",
+    "TicklessBatchingBolt",
     "Topology",
     "TopologyBuilder",
     "TopologySpec",
     "Tuple",
     "assign_tasks",
     "bind_reporter",
+    "bolt",
+    "give_acks_back",
+    "hold_acks",
+    "hurry",
     "native",
+    "spout",
+    "tick_secs",
     "topology_spec",
 ]
 
@@ -71,8 +94,11 @@ LATER = {
     "BoltExecuteInfo": "_hooks",
     "BoltFailInfo": "_hooks",
     "ComponentSpec": "_spec",
+    "Emit": "_emit",
     "EmitInfo": "_hooks",
     "Executor": "_tasks",
+    "FunctionBolt": "_function_bolt",
+    "FunctionSpout": "_function_spout",
     "SpoutAckInfo": "_hooks",
     "SpoutFailInfo": "_hooks",
     "Subscription": "_spec",
@@ -80,9 +106,11 @@ LATER = {
     "TaskPlan": "_tasks",
     "TopologySpec": "_spec",
     "assign_tasks": "_tasks",
+    "bolt": "_function_bolt",
+    "spout": "_function_spout",
     "topology_spec": "_resolve",
 }
-"""What only those need who check or run a topology, and the part that it is in."""
+"""What not everybody needs who writes a topology, and the part that it is in."""
 
 
 def __getattr__(name: str) -> Any:

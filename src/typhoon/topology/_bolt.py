@@ -75,7 +75,7 @@ class Bolt(Component, BoltBase):
         return Declaration(
             "bolt",
             component,
-            name=name,
+            name=component._component_name if name is None else name,
             inputs=inputs,
             par=par,
             config=config,

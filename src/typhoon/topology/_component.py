@@ -46,6 +46,10 @@ class Reporter(Protocol):
     def report_metric(self, name: str, value: Any) -> None:
         """Give ``value`` to the component's metric of this name."""
 
+    def batch_failed(self, error: Exception, tups: list[Tuple]) -> str:
+        """``process_batch`` raised; ``tups`` are those of the batch that are not settled. Returns
+        what the bolt has to do with them: "fail", "drop" (ack them), or "exit" (raise again)."""
+
 
 class _ClassLogger:
     """``self.logger``: the standard logger named after the component's class.
@@ -79,6 +83,9 @@ class Component:
     config: ClassVar[Mapping[str, Any] | None] = None
     threaded: ClassVar[bool] = False
     on_error: ClassVar[OnError] = "fail"
+
+    _component_name: ClassVar[str | None] = None
+    """The id that it has where ``spec`` gives none, in place of the attribute's name."""
 
     def initialize(self, conf: Mapping[str, Any], context: Any) -> None:
         """Called once per task, before anything else and always on the thread that runs it.

@@ -7,11 +7,13 @@ from typing import Any
 
 from typhoon.errors import InvalidTopologyError
 from typhoon.topology._builder import TopologyBuilder
+from typhoon.topology._check_function import check_function
 from typhoon.topology._declaration import Blueprint, Declaration
+from typhoon.topology._function_bolt import FunctionBolt
 from typhoon.topology._mistakes import Mistakes
-from typhoon.topology._spec import ComponentSpec, TopologySpec
+from typhoon.topology._spec import ComponentSpec, Subscription, TopologySpec
 from typhoon.topology._stream import Grouping, Stream
-from typhoon.topology._topology import Topology, read_topology
+from typhoon.topology._topology import Chain, Topology, read_topology
 from typhoon.topology._validate import (
     check_component,
     check_coroutines,
@@ -44,7 +46,7 @@ def topology_spec(
 
 
 def _blueprint(topology: Any) -> Blueprint:
-    if isinstance(topology, TopologyBuilder):
+    if isinstance(topology, TopologyBuilder | Chain):
         return topology.blueprint()
     if isinstance(topology, Topology) or _is_topology_class(topology):
         return read_topology(topology)
@@ -115,6 +117,12 @@ class _Resolution:
         config = self._component_config(who, declaration, own)
         executors, tasks = self._parallelism(who, declaration, config)
         native = component if isinstance(component, NativeComponent) else None
+        inputs: tuple[Subscription, ...] = ()
+        if kind == "bolt":
+            default = _default_grouping(component)
+            inputs = wiring.subscriptions(name, declaration.inputs, default)
+        if own is not None:
+            check_function(who, component, wiring.with_fields(inputs), self._mistakes)
         on_error = _said(declaration.on_error, own, "on_error", "fail")
         threaded = check_flag(
             who, "threaded", _said(declaration.threaded, own, "threaded", False), self._mistakes
@@ -125,9 +133,7 @@ class _Resolution:
             kind=kind,
             component=component,
             outputs=outputs,
-            inputs=wiring.subscriptions(name, declaration.inputs, _default_grouping(component))
-            if kind == "bolt"
-            else (),
+            inputs=inputs,
             executors=executors,
             tasks=tasks,
             config=config,
@@ -209,6 +215,6 @@ def _outputs(declaration: Declaration) -> Any:
 
 
 def _default_grouping(component: Any) -> Grouping:
-    return (
-        component.default_grouping if isinstance(component, NativeComponent) else Grouping.SHUFFLE
-    )
+    if isinstance(component, NativeComponent | FunctionBolt):
+        return component.default_grouping
+    return Grouping.SHUFFLE

@@ -66,7 +66,7 @@ class Spout(Component, SpoutBase):
         return Declaration(
             "spout",
             component,
-            name=name,
+            name=component._component_name if name is None else name,
             par=par,
             config=config,
             threaded=threaded,
@@ -75,12 +75,12 @@ class Spout(Component, SpoutBase):
         )
 
 
-class _Emitted(NamedTuple):
+class Emitted(NamedTuple):
     """One tracked emit, as it must be repeated."""
 
     tup: Sequence[Any]
-    stream: str | None
-    direct_task: int | None
+    stream: str | None = None
+    direct_task: int | None = None
 
 
 def _frozen(tup: Sequence[Any]) -> Sequence[Any]:
@@ -104,7 +104,7 @@ class ReliableSpout(Spout):
 
     max_fails: ClassVar[int] = 3
 
-    unacked_tuples: dict[Hashable, _Emitted]
+    unacked_tuples: dict[Hashable, Emitted]
     failed_tuples: dict[Hashable, int]
     worker_deaths: dict[Hashable, int]
     gave_up: int
@@ -131,7 +131,7 @@ class ReliableSpout(Spout):
             return super().emit(tup, None, stream, direct_task, need_task_ids)
         before = {tup_id: self.unacked_tuples.get(tup_id)}
         # Kept before it is sent: with acking off, ack is called from inside emit.
-        self.unacked_tuples[tup_id] = _Emitted(_frozen(tup), stream, direct_task)
+        self.unacked_tuples[tup_id] = Emitted(_frozen(tup), stream, direct_task)
         try:
             return super().emit(tup, tup_id, stream, direct_task, need_task_ids)
         except BaseException:
@@ -153,7 +153,7 @@ class ReliableSpout(Spout):
         try:
             for tup_id, tup in zip(ids, kept, strict=True):
                 if tup_id is not None:
-                    self.unacked_tuples[tup_id] = _Emitted(tup, stream, None)
+                    self.unacked_tuples[tup_id] = Emitted(tup, stream)
             super().emit_many(kept, ids, stream)
         except BaseException:
             self._restore(before)
@@ -161,7 +161,9 @@ class ReliableSpout(Spout):
 
     def ack(self, tup_id: Hashable) -> None:
         """Forget the tuple: its tree is complete."""
-        self._forget(tup_id)
+        self.unacked_tuples.pop(tup_id, None)
+        if self.failed_tuples or self.worker_deaths:
+            self._forget(tup_id)
 
     def fail(self, tup_id: Hashable) -> None:
         """Emit the tuple again, or give it up once it was replayed ``max_fails`` times."""
@@ -186,7 +188,7 @@ class ReliableSpout(Spout):
         self.report_error(f"tup_id {tup_id!r} {story.format(counts[tup_id])}: given up")
         self._forget(tup_id)
 
-    def _restore(self, before: Mapping[Hashable, _Emitted | None]) -> None:
+    def _restore(self, before: Mapping[Hashable, Emitted | None]) -> None:
         """Keep what was kept before an emit that sent nothing."""
         for tup_id, emitted in before.items():
             if emitted is None:

@@ -135,6 +135,11 @@ class Grouping(Frozen):
         return f"Grouping.{self.kind.upper()}"
 
 
+def grouping_by(by: Any) -> Grouping:
+    """The fields grouping by one name, or by each of a list of names."""
+    return Grouping.fields(*by) if isinstance(by, list | tuple) else Grouping.fields(by)
+
+
 Grouping.SHUFFLE = Grouping("shuffle")
 Grouping.LOCAL_OR_SHUFFLE = Grouping("local_or_shuffle")
 Grouping.ALL = Grouping("all")

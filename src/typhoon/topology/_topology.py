@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typhoon.topology._declaration import Blueprint, Declaration
+from typhoon.topology._stream import grouping_by
+
+if TYPE_CHECKING:
+    from typhoon.topology._spec import ComponentKind
 
 
 class Topology:
@@ -24,6 +28,22 @@ class Topology:
     """
 
     config: Mapping[str, Any] = {}
+
+    @staticmethod
+    def chain(
+        *components: Any, name: str | None = None, config: Mapping[str, Any] | None = None
+    ) -> Topology:
+        """A topology in which each component takes the default stream of the one before it.
+
+            word_count = Topology.chain(lines, split, count)
+
+        A component is a decorated function, a Spout or Bolt (class or instance), or what ``spec``
+        of one returned without inputs, as in ``split.spec(par=2)``. It is grouped by its ``by`` if
+        it has one, else shuffled, and is called like its function or class; one that stands there
+        twice needs a ``spec(name=...)``. ``name`` and ``config`` are the topology's. Nothing is
+        checked before the topology is.
+        """
+        return Chain(components, name, {} if config is None else config)
 
 
 def read_topology(topology: type[Topology] | Topology) -> Blueprint:
@@ -56,3 +76,46 @@ def _read(name: str, config: Any, spaces: Iterable[Mapping[str, Any]]) -> Bluepr
 
 def _id(declaration: Declaration, attribute: str) -> Any:
     return attribute if declaration.name is None else declaration.name
+
+
+class Chain(Topology):
+    """What ``Topology.chain`` returns."""
+
+    def __init__(
+        self, components: Iterable[Any], name: str | None, config: Mapping[str, Any]
+    ) -> None:
+        self.name = name
+        self.config = config
+        self._declarations: list[tuple[Any, Declaration]] = []
+        before: Declaration | None = None
+        for component in components:
+            before = _link(component, before)
+            self._declarations.append((before.name, before))
+
+    def blueprint(self) -> Blueprint:
+        """The components in order, each with the one before it as its input."""
+        ids = {declaration: name for name, declaration in self._declarations}
+        return Blueprint(self.name, self.config, list(self._declarations), ids)
+
+
+def _link(given: Any, before: Declaration | None) -> Declaration:
+    """The declaration of a component that takes from ``before``, or begins the chain."""
+    kind: ComponentKind = "spout" if before is None else "bolt"
+    said = given if isinstance(given, Declaration) else Declaration(kind, given)
+    component = said.component
+    name = said.name or getattr(component, "_component_name", None)
+    inputs = said.inputs
+    if before is not None and inputs is None:
+        by = getattr(said.component_class, "by", None)
+        inputs = [before] if by is None else {before: grouping_by(by)}
+    return Declaration(
+        kind,
+        component,
+        name=name or getattr(component, "__name__", said.component_class.__name__),
+        inputs=inputs,
+        par=said.par,
+        config=said.config,
+        threaded=said.threaded,
+        on_error=said.on_error,
+        tasks=said.tasks,
+    )

@@ -6,6 +6,7 @@ import inspect
 from types import FunctionType
 from typing import Any, get_args
 
+from typhoon.topology._batching import BatchingBolt
 from typhoon.topology._bolt import Bolt
 from typhoon.topology._declaration import Declaration
 from typhoon.topology._mistakes import Mistakes, did_you_mean
@@ -34,6 +35,8 @@ SIGNATURES = {
     },
 }
 """The methods that the engine calls, and what it passes by position."""
+BATCHING = {"group_key": ("tup",), "process_batch": ("key", "tups"), "process_batches": ()}
+"""The same of those that a ``BatchingBolt`` calls."""
 
 
 def check_id(name: Any, kind: str, mistakes: Mistakes) -> bool:
@@ -59,12 +62,17 @@ def check_component(who: str, declaration: Declaration, mistakes: Mistakes) -> b
     if not issubclass(cls, BASES[kind]):
         mistakes.add(*_wrong_kind(who, kind, declaration.component))
         return False
+    refusal = getattr(declaration.component, "refusal", None)
+    if isinstance(refusal, str):
+        mistakes.add(f"{who}: {refusal}")
     _check_instances(who, declaration.component, mistakes)
     if not any(callable(getattr(cls, name, None)) for name in NEEDED[kind]):
-        wanted = " or ".join(_signature(kind, name) for name in NEEDED[kind])
+        wanted = " or ".join(_signature(name, SIGNATURES[kind][name]) for name in NEEDED[kind])
         mistakes.add(f"{who}: {cls.__name__} has no method {NEEDED[kind][0]}", f"define {wanted}")
-    for name in SIGNATURES[kind]:
-        _check_method(who, kind, cls, name, mistakes)
+    for name, arguments in SIGNATURES[kind].items():
+        _check_method(who, cls, name, arguments, mistakes)
+    if issubclass(cls, BatchingBolt):
+        _check_batching(who, cls, declaration.component, mistakes)
     return True
 
 
@@ -103,6 +111,11 @@ def _wrong_kind(who: str, kind: str, component: Any) -> tuple[str, str]:
     if isinstance(component, Declaration):
         return f"{who}: {component!r} was given", "give the class or an instance, without spec()"
     shown = cls.__name__ if isinstance(component, type) else repr(component)
+    if isinstance(component, FunctionType):
+        return (
+            f"{who}: the function {component.__name__} is no {kind}",
+            f"write @{kind}(...) in the line before it",
+        )
     name = BASES[kind].__name__
     return f"{who}: {shown} is no {kind}", f"its class must be a subclass of typhoon.{name}"
 
@@ -121,14 +134,31 @@ def _check_instances(who: str, component: Any, mistakes: Mistakes) -> None:
         )
 
 
-def _check_method(who: str, kind: str, cls: type, name: str, mistakes: Mistakes) -> None:
+def _check_batching(who: str, cls: type[BatchingBolt], component: Any, mistakes: Mistakes) -> None:
+    own = (cls.process_batch, cls.process_batches)
+    if own == (BatchingBolt.process_batch, BatchingBolt.process_batches):
+        mistakes.add(
+            f"{who}: {cls.__name__} has no method process_batch",
+            "define process_batch(self, key, tups)",
+        )
+    for name in ("ticks_between_batches", "secs_between_batches"):
+        value = getattr(component, name, 1)
+        if not isinstance(value, int | float) or value <= 0:
+            mistakes.add(f"{who}: {name} must be a number above 0, not {value!r}")
+    for name, arguments in BATCHING.items():
+        _check_method(who, cls, name, arguments, mistakes)
+
+
+def _check_method(
+    who: str, cls: type, name: str, passed: tuple[str, ...], mistakes: Mistakes
+) -> None:
     method: Any = inspect.getattr_static(cls, name, None)
     if method is None:
         return
     wrapped = isinstance(method, staticmethod | classmethod)
     function: Any = method.__func__ if wrapped else method
     bound = () if isinstance(method, staticmethod) else ("self",)
-    arguments: tuple[str, ...] = (*bound, *SIGNATURES[kind][name])
+    arguments: tuple[str, ...] = (*bound, *passed)
     if not callable(function) and not isinstance(function, property):
         mistakes.add(f"{who}: {cls.__name__}.{name} is {function!r}, no method")
     elif _is_coroutine(function) and not _may_be_coroutine(cls, name, function):
@@ -146,7 +176,7 @@ def _check_method(who: str, kind: str, cls: type, name: str, mistakes: Mistakes)
     elif isinstance(function, FunctionType) and not _accepts(function, arguments):
         mistakes.add(
             f"{who}: {cls.__name__}.{name} cannot be called the way it will be",
-            f"define {_signature(kind, name)}",
+            f"define {_signature(name, passed)}",
         )
 
 
@@ -199,5 +229,5 @@ def _accepts(function: FunctionType, arguments: tuple[str, ...]) -> bool:
     return True
 
 
-def _signature(kind: str, name: str) -> str:
-    return f"{name}({', '.join(('self', *SIGNATURES[kind][name]))})"
+def _signature(name: str, arguments: tuple[str, ...]) -> str:
+    return f"{name}({', '.join(('self', *arguments))})"

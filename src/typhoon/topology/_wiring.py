@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from typhoon.topology._declaration import Blueprint, Declaration, Input, StreamOf
@@ -118,6 +118,17 @@ class Wiring:
             found[place] = Subscription(*place, grouping)
         return tuple(found.values())
 
+    def with_fields(
+        self, inputs: Iterable[Subscription]
+    ) -> Iterator[tuple[Subscription, tuple[str, ...]]]:
+        """Each of ``inputs`` with the fields of its stream, but for streams that are mistakes."""
+        for one in inputs:
+            known = self._streams[one.component]
+            if one.stream == DEAD_LETTER.name:
+                yield one, DEAD_LETTER.fields
+            elif known is not None:
+                yield one, known[one.stream].fields
+
     def _pairs(self, bolt: str, inputs: Any, default: Grouping) -> Iterator[tuple[Any, Any]]:
         if isinstance(inputs, Mapping):
             yield from inputs.items()
@@ -225,6 +236,9 @@ class Wiring:
                 f"bolt {bolt!r}: Grouping.custom needs an object", f"Grouping.custom({name}())"
             )
             return
+        refusal = getattr(chooser, "refusal", None)
+        if isinstance(refusal, str):
+            self._mistakes.add(f"bolt {bolt!r}: {refusal}")
         for method in ("prepare", "choose_tasks"):
             if not callable(getattr(chooser, method, None)):
                 self._mistakes.add(

@@ -33,7 +33,7 @@ class NativeComponent:
         **native_args: Any,
     ) -> None:
         self.kind: ComponentKind = kind
-        self.native = native
+        self.native = self.__name__ = native
         self.outputs = outputs
         self.default_grouping = default_grouping
         self.native_args = native_args

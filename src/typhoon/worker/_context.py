@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from typhoon.metrics import Metrics, MetricsBook
 from typhoon.topology import Grouping, TaskPlan, TopologySpec
+from typhoon.worker._handles import Handles
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ class Surroundings:
     topology_id: str
     worker_port: int
     conf: Mapping[str, Any]
+    handles: Handles = field(default_factory=Handles, init=False, repr=False, compare=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
     _resources: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -58,8 +60,10 @@ class Surroundings:
             return self._resources[name]
 
     def close(self) -> None:
-        """After the components: end the thread pool, whose running calls are not waited for, and
-        close every other resource that can be closed, the last made first."""
+        """The topology is over, and its components are closed. Nobody waits on a handle any more;
+        the thread pool ends, whose running calls are not waited for; every other resource that can
+        be closed is, the last made first."""
+        self.handles.end()
         with self._lock:
             resources = list(self._resources.items())
             self._resources.clear()
@@ -145,6 +149,13 @@ class Context(Mapping[str, Any]):
         """A thread pool that all tasks of this worker share
         (``topology.worker.shared.thread.pool.size`` threads, made at first use)."""
         return self.surroundings.shared_executor
+
+    @property
+    def handle(self) -> Any:
+        """What the component's ``make_handle`` made for this topology, the same for all its tasks,
+        and what ``topology[component]`` gives to whoever runs the topology."""
+        spec = self.surroundings.spec.components[self.component_id]
+        return self.surroundings.handles.of(spec)
 
     @cached_property
     def metrics(self) -> Metrics:

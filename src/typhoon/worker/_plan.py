@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from typhoon.config import CheckedConf, TopologyOptions, component_conf, topology_options
-from typhoon.topology import ComponentSpec, Executor, Grouping, Stream
+from typhoon.topology import ComponentSpec, Executor, Grouping, Stream, tick_secs
 from typhoon.worker._context import Context, Surroundings
 from typhoon.worker._debug import DebugHook, warn_if_unheard
 from typhoon.worker._errors import ErrorBook
@@ -69,6 +69,7 @@ class Planner:
         self.hooks = hook_classes(options.auto_task_hooks)
         if any(conf["topology.debug"] for conf in self.confs.values()):
             warn_if_unheard()
+        self.ticks = {one.id: self._tick(one) for one in components}
 
     def plan(self, executors: Sequence[Executor], *, active: bool) -> EnginePlan:
         """``executors``: those of this worker, ``__acker`` left out."""
@@ -96,14 +97,19 @@ class Planner:
     def _planned(self, number: int, executor: Executor) -> Planned:
         spec = self.around.spec.components[executor.component]
         conf = self.confs[spec.id]
-        tick = spec.tick_freq_secs or topology_options(conf).tick_freq_s
         shell = None
         if spec.native is None:
             shared: dict[Any, Any] = {}
             contexts = [Context(task, spec.id, self.around, shared) for task in executor.tasks]
             hooks = [*([DebugHook] if conf["topology.debug"] else []), *self.hooks]
             shell = Shell(spec, conf, contexts, self.books[spec.id], self.stop, hooks)
-        return Planned(number, spec, executor, shell, tick if spec.kind == "bolt" else None)
+        return Planned(number, spec, executor, shell, self.ticks[spec.id])
+
+    def _tick(self, spec: ComponentSpec) -> float | None:
+        if spec.kind == "spout":
+            return None
+        configured = spec.tick_freq_secs or topology_options(self.confs[spec.id]).tick_freq_s
+        return tick_secs(spec.component, spec.id, configured)
 
     def _options(self, active: bool) -> dict[str, Any]:
         options = self.options

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from typhoon._core import Tuple
 from typhoon.errors import TopologyFailedError
-from typhoon.topology import DEAD_LETTER, ComponentSpec, bind_reporter
+from typhoon.topology import (
+    DEAD_LETTER,
+    ComponentSpec,
+    bind_reporter,
+    give_acks_back,
+    hold_acks,
+    hurry,
+)
 from typhoon.worker._context import Context
 from typhoon.worker._copies import Copies
 from typhoon.worker._errors import ErrorBook
@@ -48,6 +55,8 @@ class Shell:
         self.errors = errors
         self.stop = stop
         self.instances: list[Any] = []
+        self.held_acks: list[Any] = []
+        self.done: set[int] = set()
         self.opened = 0
         self.handles: dict[int, Handle] = {}
         self.replays = 0
@@ -63,11 +72,13 @@ class Shell:
             self.instances = [given() for _ in self.contexts]
         else:
             self.instances = [copy.deepcopy(given) for _ in self.contexts]
+        self.held_acks = [hold_acks(instance) for instance in self.instances]
         return self.instances
 
     def initialize(self, slot: int, handle: Handle) -> None:
         instance, context = self.instances[slot], self.contexts[slot]
-        bind_reporter(instance, _TaskReporter(self.errors, context))
+        give_acks_back(instance, self.held_acks[slot])
+        bind_reporter(instance, _TaskReporter(self, slot))
         self.handles[slot] = handle
         if self.conf["topology.debug.copy.values"]:
             self._watch(slot)
@@ -114,6 +125,7 @@ class Shell:
 
     def ended(self, slot: int) -> None:
         """A spout task has no more data."""
+        self.done.add(slot)
         logger = logging.getLogger("typhoon.worker")
         context = self.contexts[slot]
         logger.info("spout '%s' task %d has no more data", self.spec.id, context.task_id)
@@ -148,6 +160,18 @@ class Shell:
         if slot in self.watches:
             self.watches[slot].close()
 
+    # What the worker asks, from its own threads -------------------------------------------------
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether every task of this spout has no more data."""
+        return len(self.done) == len(self.contexts)
+
+    def hurry(self) -> bool:
+        """Nothing more will come: whether a task holds tuples back, and should be ticked."""
+        held = [hurry(instance) for instance in self.instances]
+        return any(held)
+
     # ------------------------------------------------------------------------------------------
 
     def _watch(self, slot: int) -> Watch:
@@ -174,12 +198,15 @@ class Shell:
 
 
 class _TaskReporter:
-    """Where a task's ``log``, ``report_error`` and ``report_metric`` go."""
+    """Where a task's ``log``, ``report_error`` and ``report_metric`` go, and the batches that it
+    could not process."""
 
-    def __init__(self, errors: ErrorBook, context: Context) -> None:
-        self.errors = errors
-        self.metrics = context.metrics
-        self.logger = logging.getLogger(f"typhoon.topology.{context.component_id}")
+    def __init__(self, shell: Shell, slot: int) -> None:
+        self.shell = shell
+        self.slot = slot
+        self.errors = shell.errors
+        self.logger = logging.getLogger(f"typhoon.topology.{shell.spec.id}")
+        self.metrics = shell.contexts[slot].metrics
 
     def report_error(self, error: BaseException | str, tup: Tuple | None = None) -> None:
         self.errors.add("reported", error, tup)
@@ -189,6 +216,11 @@ class _TaskReporter:
 
     def report_metric(self, name: str, value: Any) -> None:
         self.metrics.report(name, value)
+
+    def batch_failed(self, error: Exception, tups: list[Tuple]) -> Verdict:
+        if self.shell.spec.on_error == "exit":
+            return "exit"  # the engine will ask, for the tick in which this happened
+        return self.shell.failed(self.slot, "process_batch", error, tups)
 
 
 def _text(error: BaseException) -> str:

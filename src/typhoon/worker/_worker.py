@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from typhoon._core import Engine
@@ -111,6 +111,8 @@ class Worker:
         engine = self._engine
         if engine is not None:
             (engine.activate if active else engine.deactivate)()
+            if not active:
+                self._hurry(engine)
 
     def _launch(self) -> None:
         planner = Planner(self.around, self.options, self.books, self._stop)
@@ -145,7 +147,7 @@ class Worker:
                 from typhoon.worker._coroutines import CoroutineLine  # costs 30 ms: asyncio
 
                 shells = [one.shell for one in plan.executors if one.spec.coroutines and one.shell]
-                CoroutineLine(engine, line, shells).run()
+                CoroutineLine(engine, line, shells, self._notice).run()
             else:
                 engine.run(line)
         except TyphoonInternalError as error:
@@ -187,6 +189,7 @@ class Worker:
             if self._closing.wait(pause):
                 break
             self._launch()
+        self.around.close()
         self._done.set()
 
     def _remember(self) -> None:
@@ -203,10 +206,16 @@ class Worker:
     def is_drained(self) -> bool:
         """Nothing to do now, and no spout has more data: seen twice, with nothing in between."""
         engine = self._engine
-        if engine is None or self._again or not engine.ended():
+        if engine is None or self._again:
             return False
         first = engine.quiet()
-        return first is not None and engine.ended() and engine.quiet() == first
+        if first is None or engine.quiet() != first:
+            return False
+        if engine.ended():
+            return engine.quiet() == first
+        if self._has_no_more_data():
+            self._hurry(engine)
+        return False
 
     def is_idle(self) -> bool:
         """No tuple is queued and no tree is pending, whether or not spouts have more data."""
@@ -215,7 +224,21 @@ class Worker:
             return False
         first = engine.quiet()
         pending = sum(figures["pending"] for figures in engine.figures())
+        if first is not None and pending and not self._active:
+            self._hurry(engine)
         return first is not None and pending == 0 and engine.quiet() == first
+
+    def _has_no_more_data(self) -> bool:
+        spouts = (
+            [one for one in self._plan.executors if one.spec.kind == "spout"] if self._plan else []
+        )
+        return all(one.shell is not None and one.shell.has_ended for one in spouts)
+
+    def _hurry(self, engine: Engine) -> None:
+        """Nothing more will come: batches need not wait for their time."""
+        for planned in self._plan.executors if self._plan is not None else ():
+            if planned.shell is not None and planned.shell.hurry():
+                engine.tick(planned.number)
 
     def finish(self, timeout: float) -> None:
         """After draining: one last tick for each component that has ticks, then close."""
@@ -224,6 +247,8 @@ class Worker:
         if engine is not None and plan is not None and not self._again and not self.is_done:
             for planned in plan.executors:
                 if planned.tick is not None:
+                    if planned.shell is not None:
+                        planned.shell.hurry()
                     engine.tick(planned.number)
                     while not self.is_idle() and time.monotonic() < deadline and not self.is_done:
                         time.sleep(0.001)
@@ -320,6 +345,16 @@ class Worker:
             **{name: counts[name] for name in names},
         )
 
+    def emitted(self, components: Iterable[str]) -> int:
+        """How many tuples ``components`` have emitted together; microseconds, from any thread."""
+        engine, plan, wanted = self._engine, self._plan, set(components)
+        count = sum(self._earlier.get(name, Counter())["emitted"] for name in wanted)
+        if engine is None or plan is None:
+            return count
+        executors = plan.executors
+        streams = engine.streams()
+        return count + sum(one[2] for one in streams if executors[one[0]].spec.id in wanted)
+
     def replayed(self) -> int:
         return sum(counts["replayed"] for counts in self._counts().values())
 
@@ -352,9 +387,11 @@ class Worker:
                     held = f"held up worker {port} for {share:.0%} of the last 10 s"
                 else:
                     held = f"has held up worker {port} for {call_s:.1f} s with one call"
-                notice = f"{spec.kind} '{spec.id}' {held}, {what}: {advice}"
-                self.notices.append(notice)
-                logger.warning("%s", notice)
+                self._notice(f"{spec.kind} '{spec.id}' {held}, {what}: {advice}")
+
+    def _notice(self, notice: str) -> None:
+        self.notices.append(notice)
+        logger.warning("%s", notice)
 
 
 def _mean_ms(nanoseconds: int, count: int) -> float | None:

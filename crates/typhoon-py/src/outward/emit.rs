@@ -254,7 +254,8 @@ pub unsafe extern "C" fn spout_emit(slf: Raw, args: *const Raw, given: isize, ke
             spout_send(py, slf, handle, desk, index, values, id, &Extras::default())?;
             return Ok(none());
         }
-        let handle = running(py, slf)?;
+        let held = running(py, slf)?;
+        let handle = held.get();
         let names = ["tup", "tup_id", "stream", "direct_task", "need_task_ids"];
         let [values, id, stream, direct, ids] = arguments(py, "emit", names, (args, given, keywords))?;
         let extras = extras(py, direct, ids)?;
@@ -407,7 +408,8 @@ fn too_many_trees(py: Python<'_>, handle: &Handle, index: usize) -> PyErr {
 
 pub unsafe extern "C" fn spout_emit_many(slf: Raw, args: *const Raw, given: isize, keywords: Raw) -> Raw {
     guarded(|py| {
-        let handle = running(py, slf)?;
+        let held = running(py, slf)?;
+        let handle = held.get();
         let names = ["tuples", "tup_ids", "stream"];
         let [tuples, ids, stream] = arguments(py, "emit_many", names, (args, given, keywords))?;
         let index = stream_index(py, handle, stream)?;
@@ -446,7 +448,8 @@ pub unsafe extern "C" fn bolt_emit(slf: Raw, args: *const Raw, given: isize, key
             anchored(py, handle, desk, index, values, &Extras::default())?;
             return Ok(none());
         }
-        let handle = running(py, slf)?;
+        let held = running(py, slf)?;
+        let handle = held.get();
         let names = ["tup", "stream", "anchors", "direct_task", "need_task_ids"];
         let [values, stream, anchors, direct, ids] = arguments(py, "emit", names, (args, given, keywords))?;
         let extras = extras(py, direct, ids)?;
@@ -459,7 +462,8 @@ pub unsafe extern "C" fn bolt_emit(slf: Raw, args: *const Raw, given: isize, key
 
 pub unsafe extern "C" fn bolt_emit_many(slf: Raw, args: *const Raw, given: isize, keywords: Raw) -> Raw {
     guarded(|py| {
-        let handle = running(py, slf)?;
+        let held = running(py, slf)?;
+        let handle = held.get();
         let names = ["tuples", "stream", "anchors"];
         let [tuples, stream, anchors] = arguments(py, "emit_many", names, (args, given, keywords))?;
         let index = stream_index(py, handle, stream)?;

@@ -27,8 +27,8 @@ fn object<'py>(py: Python<'py>, raw: Raw) -> Bound<'py, PyAny> {
     unsafe { Bound::from_borrowed_ptr(py, raw) }
 }
 
-fn running<'a>(py: Python<'_>, slf: Raw) -> PyResult<&'a Handle> {
-    base::handle(slf).filter(|handle| handle.is_live()).ok_or_else(|| {
+fn running<'py>(py: Python<'py>, slf: Raw) -> PyResult<Bound<'py, Handle>> {
+    base::hold(py, slf).filter(|handle| handle.get().is_live()).ok_or_else(|| {
         let class = object(py, slf).get_type();
         let message = format!(
             "{class} is not running, so it cannot emit\nhint: emit from a method that a running topology calls"

@@ -99,9 +99,10 @@ pub unsafe extern "C" fn reset_timeout(slf: Raw, tup: Raw) -> Raw {
 }
 
 fn settle(py: Python<'_>, slf: Raw, tup: Raw, verdict: Verdict) -> PyResult<Raw> {
-    let Some(handle) = base::handle(slf) else {
+    let Some(held) = base::hold(py, slf) else {
         return running(py, slf).map(|_| none());
     };
+    let handle = held.get();
     if !handle.is_live() {
         return Ok(none());
     }

@@ -20,7 +20,8 @@ pub unsafe extern "C" fn wake(slf: Raw, _: Raw) -> Raw {
 
 pub unsafe extern "C" fn wake_on(slf: Raw, fd: Raw) -> Raw {
     guarded(|py| {
-        let handle = running(py, slf)?;
+        let held = running(py, slf)?;
+        let handle = held.get();
         let fd = object(py, fd);
         let number = match fd.extract::<i32>() {
             Ok(number) => number,

@@ -1,0 +1,329 @@
+"""What a worker costs in memory, and what an idle topology costs in processor time.
+
+    python benchmarks/memory.py [--input TEXT] [--rounds 5] [--seconds 5] [--json]
+
+Each figure of each round comes from a process of its own, so that none stands on what another
+left behind. Values are left aside: a tuple holds strings that all tuples share, and so does what
+names a tree; what holds the values together counts. A tuple is queued for a bolt on a thread of its
+own, which stands still.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from figures import Figure, answer, digits
+
+from typhoon import Bolt, LocalCluster, Spout, TopologyBuilder, Tuple
+from typhoon.cli._bench_report import check
+
+MANY = 1_000_000
+QUIET_S = 0.5
+LOOK_S = 0.02
+DEADLINE_S = 60.0
+BEHIND = threading.Event()
+"""Set when the bolt that stands still may go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line said."""
+
+    text: Path
+    seconds: float
+
+
+def resident() -> int:
+    """Bytes that this process has in memory now."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"error: {what} did not come about in {DEADLINE_S:.0f} s")
+        time.sleep(LOOK_S)
+
+
+# Idle ----------------------------------------------------------------------------------------
+
+
+class Polled(Spout):
+    """Has no data, and nobody who would wake the worker when there is some."""
+
+    outputs = ["value"]
+
+    def next_tuple(self) -> None:
+        pass
+
+
+class Ignore(Bolt):
+    def process(self, tup: Tuple) -> None:
+        pass
+
+
+def idle(given: Given) -> dict[str, float]:
+    """Megabytes of a worker that has nothing to do, and its share of a core."""
+    builder = TopologyBuilder("idle")
+    builder.set_spout("spout", Polled)
+    builder.set_bolt("bolt", Ignore).shuffle_grouping("spout")
+    with LocalCluster() as cluster:
+        running = cluster.submit("idle", builder)
+        time.sleep(QUIET_S)
+        spent, began = time.process_time(), time.monotonic()
+        time.sleep(given.seconds)
+        share = (time.process_time() - spent) / (time.monotonic() - began)
+        check("executed", 0, running.stats().executed["bolt"])
+        return {"rss_mb": resident() / 1e6, "share": share * 100}
+
+
+# One tuple, one tree -------------------------------------------------------------------------
+
+
+def flood(values: list[str], token: str | None) -> type[Spout]:
+    """A spout that emits the same shared strings, in a new list each time."""
+
+    class Flood(Spout):
+        outputs = [f"field{number}" for number in range(len(values))]
+
+        def initialize(self, conf: Any, context: Any) -> None:
+            self.left = MANY
+
+        def next_tuple(self) -> None:
+            if self.left == 0:
+                raise StopIteration
+            self.left -= 1
+            self.emit(values[:], tup_id=token)
+
+    return Flood
+
+
+class StandStill(Bolt):
+    """Waits in its first tuple, so that all others stay queued."""
+
+    threaded = True
+
+    def process(self, tup: Tuple) -> None:
+        BEHIND.wait()
+
+
+class Leave(Bolt):
+    """Keeps nothing and settles nothing: the trees stay pending."""
+
+    auto_ack = False
+
+    def process(self, tup: Tuple) -> None:
+        pass
+
+
+def each(spout: type[Spout], bolt: type[Bolt]) -> dict[str, float]:
+    """Bytes for each of a million tuples that stay where ``bolt`` leaves them."""
+    builder = TopologyBuilder("flood", {"topology.executor.receive.buffer.size": 2 * MANY})
+    builder.set_spout("spout", spout)
+    builder.set_bolt("bolt", bolt).shuffle_grouping("spout")
+    with LocalCluster() as cluster:
+        running = cluster.submit("flood", builder, active=False)
+        time.sleep(QUIET_S)
+        gc.collect()
+        before = resident()
+        running.activate()
+        stand = bolt is StandStill
+        wait_for(lambda: running.stats().emitted["spout"] == MANY, "a million emits")
+        if not stand:
+            wait_for(lambda: running.stats().executed["bolt"] == MANY, "a million executions")
+        time.sleep(QUIET_S)
+        gc.collect()
+        after = resident()
+        stats = running.stats()
+        left = sum(one.queued for one in stats.components) if stand else stats.components[0].pending
+        BEHIND.set()
+    # A queue's length is published between turns: the tuple that the bolt stands in may count.
+    check("left", MANY, left + 1 if stand and left == MANY - 1 else left)
+    return {"bytes": (after - before) / MANY}
+
+
+def queued_one(_: Given) -> dict[str, float]:
+    return each(flood(["storm"], None), StandStill)
+
+
+def queued_two(_: Given) -> dict[str, float]:
+    return each(flood(["storm", "rain"], None), StandStill)
+
+
+def pending(_: Given) -> dict[str, float]:
+    return each(flood(["storm"], "tree"), Leave)
+
+
+def queued_pending(_: Given) -> dict[str, float]:
+    return each(flood(["storm"], "tree"), StandStill)
+
+
+# Under load ----------------------------------------------------------------------------------
+
+
+def read(path: Path) -> Iterator[str]:
+    """The lines of a file over and over, one at a time."""
+    while True:
+        with path.open(encoding="utf-8", errors="replace") as text:
+            yield from text
+
+
+def lines_of(path: Path) -> type[Spout]:
+    class Lines(Spout):
+        outputs = ["line"]
+
+        def initialize(self, conf: Any, context: Any) -> None:
+            self.lines = enumerate(read(path))
+
+        def next_tuple(self) -> None:
+            number, line = next(self.lines)
+            self.emit([line], tup_id=number)
+
+    return Lines
+
+
+class Split(Bolt):
+    outputs = ["word"]
+
+    def process(self, tup: Tuple) -> None:
+        for word in tup["line"].split():
+            self.emit([word])
+
+
+class Count(Bolt):
+    outputs = ["word", "count"]
+
+    def initialize(self, conf: Any, context: Any) -> None:
+        self.counts: dict[str, int] = {}
+
+    def process(self, tup: Tuple) -> None:
+        word = tup["word"]
+        self.counts[word] = count = self.counts.get(word, 0) + 1
+        self.emit([word, count])
+
+
+def load(given: Given) -> dict[str, float]:
+    """The most megabytes of a worker that counts words as fast as it can."""
+    builder = TopologyBuilder("load")
+    builder.set_spout("lines", lines_of(given.text))
+    builder.set_bolt("split", Split).shuffle_grouping("lines")
+    builder.set_bolt("count", Count).fields_grouping("split", ["word"])
+    most = 0
+    with LocalCluster() as cluster:
+        running = cluster.submit("load", builder)
+        until = time.monotonic() + given.seconds
+        while time.monotonic() < until:
+            most = max(most, resident())
+            time.sleep(LOOK_S)
+        check("drained", 1, running.drain())
+        stats = running.stats()
+    check("acked", stats.emitted["lines"], stats.acked)
+    check("words", stats.emitted["split"], stats.executed["count"])
+    return {"rss_mb": most / 1e6, "words_per_s": stats.executed["count"] / stats.seconds}
+
+
+def bare(_: Given) -> dict[str, float]:
+    """Nothing but this script's own imports."""
+    return {"rss_mb": resident() / 1e6}
+
+
+# Rounds --------------------------------------------------------------------------------------
+
+PARTS = {
+    part.__name__: part
+    for part in (bare, idle, load, queued_one, queued_two, pending, queued_pending)
+}
+
+
+def in_a_process(part: str, given: Given) -> dict[str, float]:
+    """What ``part`` finds in a fresh interpreter."""
+    command = [sys.executable, __file__, "--part", part]
+    command += ["--input", str(given.text), "--seconds", str(given.seconds)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def measure(given: Given, rounds: int) -> list[Figure]:
+    found = [{part: in_a_process(part, given) for part in PARTS} for _ in range(rounds)]
+
+    def values(part: str, name: str) -> list[float]:
+        return [one[part][name] for one in found]
+
+    def between(tracked: Sequence[float], trees: Sequence[float]) -> str:
+        pairs = zip(tracked, trees, strict=True)
+        return f"{digits(statistics.median(both - tree for both, tree in pairs))} bytes"
+
+    alone = f"{digits(statistics.median(values('bare', 'rss_mb')))} MB"
+    trees = values("pending", "bytes")
+    tracked = between(values("queued_pending", "bytes"), trees)
+    words = f"{statistics.median(values('load', 'words_per_s')):,.0f} words/s"
+    return [
+        Figure(
+            what="a queued tuple of one field",
+            values=values("queued_one", "bytes"),
+            unit="bytes",
+            goal=100,
+            beside={"tracked, less its tree": tracked},
+        ),
+        Figure(
+            what="a queued tuple of two fields",
+            values=values("queued_two", "bytes"),
+            unit="bytes",
+            goal=100,
+        ),
+        Figure(what="a pending tree", values=trees, unit="bytes", goal=160),
+        Figure(
+            what="an idle worker",
+            values=values("idle", "rss_mb"),
+            unit="MB",
+            goal=40,
+            beside={"this script alone": alone},
+        ),
+        Figure(
+            what="a worker under full load",
+            values=values("load", "rss_mb"),
+            unit="MB",
+            goal=60,
+            beside={"at": words},
+        ),
+        Figure(
+            what="an idle topology, spout polled",
+            values=values("idle", "share"),
+            unit="% of a core",
+        ),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What a worker costs in memory.")
+    parser.add_argument("--input", type=Path, help="the text (the standard library's `argparse`)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of idling, and of full load")
+    parser.add_argument("--part", choices=PARTS, help="one figure, in this process, as JSON")
+    parser.add_argument("--json", action="store_true", dest="as_json")
+    asked = parser.parse_args()
+    text = asked.input or Path(sysconfig.get_paths()["stdlib"], "argparse.py")
+    given = Given(text, asked.seconds)
+    if asked.part:
+        print(json.dumps(PARTS[asked.part](given)))
+        return
+    settings = {"rounds": asked.rounds, "seconds": asked.seconds, "input": str(text)}
+    print(answer("memory", measure(given, asked.rounds), settings, asked.as_json))
+
+
+if __name__ == "__main__":
+    main()
