@@ -59,7 +59,7 @@ from typhoon.topology import (
 
 if TYPE_CHECKING:
     from typhoon.local import LocalCluster, run
-    from typhoon.topology import Emit, TopologySpec, bolt, spout, topology_spec
+    from typhoon.topology import Emit, TaskHook, TopologySpec, bolt, spout, topology_spec
 
 __all__ = [
     "AlreadyAliveError",
@@ -80,6 +80,7 @@ __all__ = [
     "ReliableSpout",
     "Spout",
     "Stream",
+    "TaskHook",
     "TicklessBatchingBolt",
     "Topology",
     "TopologyBuilder",
@@ -107,7 +108,7 @@ def __getattr__(name: str) -> Any:
         import typhoon.local
 
         return getattr(typhoon.local, name)
-    if name in ("Emit", "TopologySpec", "bolt", "spout", "topology_spec"):
+    if name in ("Emit", "TaskHook", "TopologySpec", "bolt", "spout", "topology_spec"):
         import typhoon.topology
 
         return getattr(typhoon.topology, name)

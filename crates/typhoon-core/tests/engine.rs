@@ -90,7 +90,7 @@ fn what_goes_in_comes_out_acked() {
         assert_eq!(told.borrow().finished.len(), 1000);
         assert_eq!(world.sum(0, |figures| figures.acked.get()), 1000);
         for bolt in [1, 2] {
-            assert_eq!(world.sum(bolt, |figures| figures.calls.get()), 1000);
+            assert_eq!(world.sum(bolt, |figures| figures.all_calls()), 1000);
             assert_eq!(world.sum(bolt, |figures| figures.acked.get()), 1000);
         }
     }
@@ -122,7 +122,7 @@ fn words_are_counted() {
         ];
         let mut world = World::new(&Rules::of(seed), parts);
         world.run_to_the_end();
-        assert_eq!(world.sum(3, |figures| figures.calls.get()), 2 * 6 * 200);
+        assert_eq!(world.sum(3, |figures| figures.all_calls()), 2 * 6 * 200);
         world.close();
         let told = told.borrow();
         assert_eq!(told.finished.len(), 200);
@@ -269,7 +269,7 @@ fn a_full_inbox_stops_only_who_feeds_it() {
             1000,
             "the other spout is done"
         );
-        let calls = world.sum(0, |figures| figures.calls.get());
+        let calls = world.sum(0, |figures| figures.all_calls());
         assert!(
             (16..=3 * 16 + 2).contains(&calls),
             "high water of two bolts, and one call: {calls}"
@@ -339,7 +339,7 @@ fn a_ring_whose_exit_is_shut_stays_bounded() {
         world.step(0);
         world.frozen[1] = true;
         world.run(|world| world.clock.peek() > 100_000_000);
-        let calls = world.sum(0, |figures| figures.calls.get());
+        let calls = world.sum(0, |figures| figures.all_calls());
         assert!(
             (16..=6 * 16).contains(&calls),
             "{calls} went in and found no way out"
@@ -539,7 +539,7 @@ fn the_end_comes_after_the_last_word_to_a_spout() {
     }
     world.run_to_the_end();
     assert_eq!(
-        (heard.get(), world.sum(1, |figures| figures.calls.get())),
+        (heard.get(), world.sum(1, |figures| figures.all_calls())),
         (1, 31)
     );
 }
@@ -653,7 +653,7 @@ fn at_the_hard_limit_an_emit_is_refused() {
     );
     world.run_to_the_end();
     assert_eq!(refused.get(), 100 - 16 - 20, "beyond the inbox and the outbox");
-    assert_eq!(world.sum(1, |figures| figures.calls.get()), 36);
+    assert_eq!(world.sum(1, |figures| figures.all_calls()), 36);
 }
 
 #[test]
@@ -718,5 +718,35 @@ fn a_direct_emit_wants_a_subscriber() {
     ];
     let mut world = World::new(&Rules::of(1), parts);
     world.run_to_the_end();
-    assert_eq!(world.sum(1, |figures| figures.calls.get()), 1);
+    assert_eq!(world.sum(1, |figures| figures.all_calls()), 1);
+}
+
+#[test]
+fn one_tuple_in_three_is_timed_however_small_the_turns() {
+    for (seed, high_water) in [(0, 1), (1, 2), (2, 3), (3, 1000)] {
+        let told = Rc::default();
+        let timed = Rc::new(Cell::new(0));
+        let noted = Rc::clone(&timed);
+        let bolt = play(move |desk, _| {
+            while let Some(envelope) = desk.take() {
+                noted.set(noted.get() + u32::from(envelope.way.is_timed()));
+                desk.ack(&envelope.lineage, 0);
+            }
+            Next::More
+        });
+        let parts = vec![
+            Part::spout(
+                &[0],
+                vec![(1, Pick::Turn(0))],
+                native(&told, constant(Value::Int(1), 300)),
+            ),
+            Part::bolt(&[0], vec![], bolt),
+        ];
+        let mut rules = Rules::of(seed);
+        rules.high_water = high_water;
+        let mut world = World::new(&rules, parts);
+        world.run_to_the_end();
+        assert_eq!(world.sum(1, |figures| figures.inputs[0].get()), 300);
+        assert_eq!(timed.get(), 100, "high water {high_water}");
+    }
 }

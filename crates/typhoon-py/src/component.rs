@@ -204,6 +204,30 @@ impl Task {
         })
     }
 
+    fn watch(&mut self, watch: &Bound<'_, PyAny>, spout: bool) -> PyResult<()> {
+        let object = self.object.bind(watch.py());
+        let around = |name: &str, method: Option<&Method>| {
+            let method = match method {
+                Some(method) if method.bound => Some(method.function.bind(watch.py())),
+                Some(_) => Some(object.getattr(name)?),
+                None => None,
+            };
+            Ok::<_, PyErr>(Method {
+                function: watch.call_method1("around", (name, method))?.into(),
+                bound: true,
+            })
+        };
+        if spout {
+            self.ack = Some(around("ack", self.ack.as_ref())?);
+            self.fail = Some(around("fail", self.fail.as_ref())?);
+        } else if let Some(many) = &self.many {
+            self.many = Some(around("process_many", Some(many))?);
+        } else {
+            self.main = around("process", Some(&self.main))?;
+        }
+        Ok(())
+    }
+
     fn handle(&self) -> &Handle {
         // SAFETY: the executor's `handles` keep it alive.
         unsafe { &*self.handle.handle }
@@ -333,7 +357,8 @@ impl Executor {
                     .shell
                     .bind(py)
                     .call_method1("initialize", (slot, this.handles[slot].bind(py)));
-                started.map(drop).map_err(|error| this.cannot_start(error))
+                let watched = started.and_then(|_| this.watch(py, slot));
+                watched.map_err(|error| this.cannot_start(error))
             })
         })
     }
@@ -348,6 +373,14 @@ impl Executor {
             (task.main, task.ticked) = (Method::plain(py, main), Some(Method::plain(py, ticked)));
         }
         Ok(task)
+    }
+
+    /// If the task is watched, its methods are called through the watch.
+    fn watch(&mut self, py: Python<'_>, slot: usize) -> PyResult<()> {
+        match self.handles[slot].get().watch() {
+            Some(watch) => self.tasks[slot].watch(&watch.bind(py), self.spout),
+            None => Ok(()),
+        }
     }
 
     fn cannot_start(&self, error: PyErr) -> Stop {
@@ -460,6 +493,9 @@ impl Executor {
                 None => TupleObject::fresh(task.handle),
             };
             if tuple.is_null() || TupleObject::bind(tuple, payload, schema, way.source(), lineage, state) {
+                if way.is_timed() && !tuple.is_null() {
+                    TupleObject::time(tuple);
+                }
                 return tuple;
             }
             TupleObject::discard(tuple);
@@ -534,12 +570,12 @@ impl Executor {
     /// Ack or fail a tuple that its bolt left open.
     #[inline(always)]
     fn settle(&self, desk: *mut Desk<Kit>, tuple: *mut TupleObject, failed: bool) {
-        // SAFETY: bound and ours; the desk is lent. Neither call runs Python code.
+        // SAFETY: bound and ours; the desk is lent. Of these calls only `TupleObject::settle` may run Python code.
         unsafe {
             if (*tuple).state != State::Open {
                 return;
             }
-            TupleObject::settle(tuple);
+            TupleObject::settle(tuple, failed);
             if failed {
                 (*desk).fail(&(*tuple).lineage);
             } else {
@@ -679,7 +715,7 @@ impl Executor {
             // SAFETY: bound tuples of ours; GIL held.
             unsafe {
                 if (**tuple).state == State::Open {
-                    TupleObject::settle(*tuple);
+                    TupleObject::settle(*tuple, false);
                     (*desk).count_ack();
                     inputs.push((std::mem::take(&mut (**tuple).lineage), (**tuple).made));
                 }

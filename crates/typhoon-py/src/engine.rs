@@ -160,7 +160,10 @@ impl Engine {
     fn figures<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let one = |(figures, gauge): (&typhoon_core::engine::Figures, &typhoon_core::engine::Gauge)| {
             let dict = PyDict::new(py);
-            dict.set_item("calls", figures.calls.get())?;
+            let (timed, nanoseconds) = figures.process.sum();
+            dict.set_item("calls", figures.all_calls())?;
+            dict.set_item("timed", timed)?;
+            dict.set_item("timed_ns", nanoseconds)?;
             dict.set_item("acked", figures.acked.get())?;
             dict.set_item("failed", figures.failed.get())?;
             dict.set_item("timed_out", figures.timed_out.get())?;
@@ -176,6 +179,15 @@ impl Engine {
             .zip(&self.shared.gauges)
             .map(one)
             .collect()
+    }
+
+    /// Per executor: the tuples that it took of each stream, by number; last its ticks.
+    fn inputs(&self) -> Vec<Vec<u64>> {
+        let one = |figures: &Arc<typhoon_core::engine::Figures>| {
+            let streams = figures.inputs.iter().chain([&figures.calls]);
+            streams.map(typhoon_core::measure::Counter::get).collect()
+        };
+        self.shared.figures.iter().map(one).collect()
     }
 
     /// (executor, stream, emitted, transferred) of each output stream of each task.
@@ -391,7 +403,8 @@ impl Builder {
         let mut rings = vec![Vec::new()];
         rings.extend(plan.rings.iter().cloned());
         let line_of = places.iter().map(|place| place.line.into()).collect();
-        let shared = Shared::new(places.into(), plan.lines.len(), executors, rings)?;
+        let streams = plan.schemas.len().saturating_sub(1);
+        let shared = Shared::new(places.into(), plan.lines.len(), executors, streams, rings)?;
         let mut entropy = [0u8; 8];
         // SAFETY: a buffer of its length. Falling short leaves a seed that differs by address and time anyway.
         unsafe { libc::getentropy(entropy.as_mut_ptr().cast(), entropy.len()) };
@@ -440,7 +453,8 @@ impl Builder {
                     tick: executor.tick.map(Duration::from_secs_f64),
                 });
                 let place = (line, local);
-                components.push(self.component(py, &plan, executor, place, &wake_on, aside.as_ref())?);
+                let surroundings = (&wake_on, aside.as_ref(), &clock);
+                components.push(self.component(py, &plan, executor, place, surroundings)?);
             }
             let core_plan = Plan {
                 line: line as u16,
@@ -451,6 +465,11 @@ impl Builder {
                 hard_limit: plan.options.hard_limit,
                 seed: self.draw(),
                 active: plan.options.active,
+                poll: (
+                    Duration::from_secs_f64(plan.options.poll.0),
+                    Duration::from_secs_f64(plan.options.poll.1),
+                ),
+                timed_every: plan.options.timed_every,
             };
             let looped = Loop::new(Arc::clone(&self.shared), core_plan, components, clock.clone());
             lines.push(Line {
@@ -514,8 +533,7 @@ impl Builder {
         plan: &WorkerPlan,
         executor: &ExecutorPlan,
         (line, local): (usize, usize),
-        wake_on: &WakeOn,
-        aside: Option<&Arc<Aside>>,
+        (wake_on, aside, clock): (&WakeOn, Option<&Arc<Aside>>, &WorkerClock),
     ) -> PyResult<Component> {
         if let Some((name, arguments)) = &executor.native {
             let spec = native(name, arguments.bind(py).cast::<PyDict>()?)?;
@@ -549,6 +567,7 @@ impl Builder {
                     line > 0 && aside.is_none(),
                     (aside.cloned(), Arc::clone(&in_flight)),
                     seed,
+                    clock.clone(),
                 ),
             )?);
         }
@@ -587,7 +606,7 @@ impl Builder {
             fields: plan.fields.clone(),
             direct: plan.direct,
             subscribed,
-            plain: subscribed && !plan.direct && !rows && custom.is_empty(),
+            plain: AtomicBool::new(subscribed && !plan.direct && !rows && custom.is_empty()),
             keys,
             custom,
             rows,

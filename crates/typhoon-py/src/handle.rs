@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 
 use pyo3::prelude::*;
 
-use typhoon_core::engine::{Desk, Mail, Shared};
+use typhoon_core::engine::{Clock, Desk, Mail, Shared};
 use typhoon_core::flow::TaskId;
 
+use crate::clock::WorkerClock;
 use crate::component::{Kit, Request};
 use crate::python::{Raw, Ref, this_thread};
 use crate::tuple::TupleObject;
@@ -23,8 +24,8 @@ pub struct Stream {
     pub fields: Vec<String>,
     pub direct: bool,
     pub subscribed: bool,
-    /// Subscribed, and nothing else to say: not direct, no custom grouping, no receiver that wants rows.
-    pub plain: bool,
+    /// Subscribed, and nothing else to say: not direct, no custom grouping, no receiver that wants rows, no watch.
+    pub plain: AtomicBool,
     /// Positions that some subscriber groups by.
     pub keys: Vec<usize>,
     /// Custom groupings: number of the route, the object, the tasks that it may choose.
@@ -60,6 +61,12 @@ pub struct Handle {
     pub streams: Vec<Stream>,
     /// The stream called "default", if there is one.
     pub default: Option<usize>,
+    /// The same for emits that have nothing to tell a watch.
+    quick: AtomicUsize,
+    /// Who is told of all that this task does, if anybody wants to know.
+    watch: std::sync::Mutex<Option<Ref>>,
+    watched: AtomicBool,
+    pub clock: WorkerClock,
     pub acking: bool,
     /// Keep what a spout emitted until its tree ends.
     pub keep_values: bool,
@@ -105,8 +112,10 @@ impl Handle {
         threaded: bool,
         (aside, in_flight): (Option<Arc<Aside>>, Arc<AtomicUsize>),
         seed: u64,
+        clock: WorkerClock,
     ) -> Self {
         let (line, executor, number, slot) = place;
+        let default = streams.iter().position(|stream| stream.name == "default");
         Handle {
             shared,
             line,
@@ -115,7 +124,11 @@ impl Handle {
             slot,
             task,
             component,
-            default: streams.iter().position(|stream| stream.name == "default"),
+            default,
+            quick: AtomicUsize::new(default.unwrap_or(usize::MAX)),
+            watch: std::sync::Mutex::default(),
+            watched: AtomicBool::new(false),
+            clock,
             streams,
             acking: options.acking,
             keep_values: options.max_replays.is_some(),
@@ -180,6 +193,37 @@ impl Handle {
         }
     }
 
+    /// The default stream, where an emit on it has nothing to tell a watch.
+    #[inline(always)]
+    pub fn quick(&self) -> Option<usize> {
+        let index = self.quick.load(Ordering::Relaxed);
+        (index != usize::MAX).then_some(index)
+    }
+
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
+    }
+
+    pub fn watch(&self) -> Option<Ref> {
+        let watch = self.watch.lock();
+        watch.unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn set_watch(&self, watch: Option<Ref>) {
+        let place = self.watch.lock();
+        let old = std::mem::replace(
+            &mut *place.unwrap_or_else(std::sync::PoisonError::into_inner),
+            watch,
+        );
+        drop(old);
+    }
+
+    /// A tuple that is timed was acked: it was taken at this time. The GIL is held.
+    pub fn time(&self, taken: u64) {
+        let spent = self.clock.now().saturating_sub(taken);
+        self.shared.figures[self.number].process.record(spent);
+    }
+
     pub fn lend(&self, desk: *mut Desk<Kit>) {
         self.owner.store(this_thread(), Ordering::Relaxed);
         self.desk.store(desk, Ordering::Relaxed);
@@ -194,6 +238,7 @@ impl Handle {
     pub fn retire(&self) {
         self.live.store(false, Ordering::Relaxed);
         self.take_back();
+        self.set_watch(None);
         let ids = std::mem::take(&mut *self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         drop(ids);
     }
@@ -290,6 +335,17 @@ impl Handle {
 
 #[pymethods]
 impl Handle {
+    /// Tell this object of all that the task does from now on (see `typhoon.worker`). Only while the task is opened.
+    #[pyo3(name = "watch")]
+    fn begin_watch(&self, watch: Bound<'_, PyAny>) {
+        self.set_watch(Some(watch.into()));
+        self.watched.store(true, Ordering::Relaxed);
+        self.quick.store(usize::MAX, Ordering::Relaxed);
+        for stream in &self.streams {
+            stream.plain.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// How many acks and fails this task gave for tuples that were settled before.
     #[getter]
     fn settled_again(&self) -> u64 {

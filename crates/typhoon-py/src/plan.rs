@@ -16,6 +16,10 @@ pub struct Options {
     /// Tuples that one call may emit beyond what finds room.
     pub hard_limit: usize,
     pub max_replays: Option<u32>,
+    /// Seconds until a polled spout that had nothing is asked again, and when it has had nothing for long.
+    pub poll: (f64, f64),
+    /// One tuple in so many is timed; 0: none.
+    pub timed_every: u32,
 }
 
 #[derive(FromPyObject)]

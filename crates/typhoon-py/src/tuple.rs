@@ -12,8 +12,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use typhoon_core::ack::Lineage;
+use typhoon_core::engine::Clock;
 
-use crate::handle::HandleRef;
+use crate::handle::{Handle, HandleRef};
 use crate::payload::{Payload, Taken};
 use crate::python::{Raw, Ref, guarded, guarded_int};
 
@@ -39,8 +40,11 @@ pub struct TupleObject {
     pub lineage: Lineage,
     /// XOR of the edges of what was emitted for it.
     pub made: u64,
-    /// Number of its id, once somebody asked for it.
+    /// Number of its id, once somebody asked for it; above that the marks, so that a tuple with neither is told by one
+    /// look.
     serial: u64,
+    /// When it was taken, if it is timed.
+    taken: u64,
     /// An id that came from outside (the constructor, a pickle), or null.
     id: Raw,
     weakrefs: Raw,
@@ -50,6 +54,11 @@ pub struct TupleObject {
     /// `values` is a tuple of one that this object made for itself: unknown to the collector, and hollow while unbound.
     own: bool,
 }
+
+/// Marks in `serial`: its way to the ack is timed; somebody wants to know when it is settled.
+const TIMED: u64 = 1 << 63;
+const WATCHED: u64 = 1 << 62;
+const NUMBER: u64 = WATCHED - 1;
 
 static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
 static SERIAL: AtomicU64 = AtomicU64::new(1);
@@ -89,6 +98,9 @@ impl TupleObject {
             if !this.is_null() {
                 ffi::Py_INCREF(handle.object);
                 (*this).handle = handle;
+                if handle.get().is_some_and(Handle::is_watched) {
+                    (*this).serial = WATCHED;
+                }
             }
             this
         }
@@ -215,28 +227,85 @@ impl TupleObject {
         unsafe { ffi::Py_DECREF(this.cast()) }
     }
 
+    /// Its id need not be found any more, nor its time taken.
     unsafe fn forget(this: *mut TupleObject) {
         // SAFETY: alive, GIL held.
         unsafe {
-            if let Some(handle) = (*this).handle.get() {
-                handle.forget(&format!("{}-{}", handle.task, (*this).serial));
-            }
-            (*this).serial = 0;
+            Self::forget_id(this);
+            (*this).serial &= WATCHED;
         }
     }
 
-    /// It has been settled; its id need not be found any more.
+    unsafe fn forget_id(this: *mut TupleObject) {
+        // SAFETY: alive, GIL held.
+        unsafe {
+            let number = (*this).serial & NUMBER;
+            if number != 0
+                && let Some(handle) = (*this).handle.get()
+            {
+                handle.forget(&format!("{}-{number}", handle.task));
+            }
+        }
+    }
+
+    /// It was taken now, and the time until its ack is wanted.
+    ///
+    /// # Safety
+    /// GIL held; bound.
+    #[cold]
+    pub unsafe fn time(this: *mut TupleObject) {
+        // SAFETY: as above.
+        unsafe {
+            if let Some(handle) = (*this).handle.get() {
+                (*this).taken = match handle.desk() {
+                    Some(desk) => (*desk).looked(),
+                    None => handle.clock.now(),
+                };
+                (*this).serial |= TIMED;
+            }
+        }
+    }
+
+    /// It has been acked or failed. If somebody watches, that may run any code.
     ///
     /// # Safety
     /// GIL held; alive.
-    pub unsafe fn settle(this: *mut TupleObject) {
+    #[inline(always)]
+    pub unsafe fn settle(this: *mut TupleObject, failed: bool) {
         // SAFETY: as above.
         unsafe {
             (*this).state = State::Settled;
-            if (*this).serial != 0
-                && let Some(handle) = (*this).handle.get()
+            if (*this).serial != 0 {
+                Self::settle_marked(this, failed);
+            }
+        }
+    }
+
+    /// Its id need not be found any more, its time is taken, and who watches is told.
+    #[inline(never)]
+    unsafe fn settle_marked(this: *mut TupleObject, failed: bool) {
+        // SAFETY: as above.
+        unsafe {
+            let Some(handle) = (*this).handle.get() else {
+                return;
+            };
+            Self::forget_id(this);
+            if (*this).serial & TIMED != 0 {
+                (*this).serial &= !TIMED;
+                if !failed {
+                    handle.time((*this).taken);
+                }
+            }
+            if (*this).serial & WATCHED != 0
+                && let Some(watch) = handle.watch()
             {
-                handle.forget(&format!("{}-{}", handle.task, (*this).serial));
+                let py = Python::assume_attached();
+                let told = watch
+                    .bind(py)
+                    .call_method1("settled", (object(py, this.cast()), failed));
+                if let Err(error) = told {
+                    error.write_unraisable(py, None);
+                }
             }
         }
     }
@@ -270,13 +339,13 @@ fn id(py: Python<'_>, raw: Raw) -> PyResult<Ref> {
     if !tuple.id.is_null() {
         return Ok(object(py, tuple.id).into());
     }
-    let new = tuple.serial == 0;
+    let new = tuple.serial & NUMBER == 0;
     if new {
         // SAFETY: nothing else refers to the field now, under the GIL.
-        unsafe { (*raw.cast::<TupleObject>()).serial = SERIAL.fetch_add(1, Ordering::Relaxed) };
+        unsafe { (*raw.cast::<TupleObject>()).serial |= SERIAL.fetch_add(1, Ordering::Relaxed) };
     }
     let task = tuple.handle.get().map_or(0, |handle| handle.task);
-    let id = format!("{task}-{}", this(raw).serial);
+    let id = format!("{task}-{}", this(raw).serial & NUMBER);
     let text = PyString::new(py, &id).into_any().into();
     if let (true, Some(handle), State::Open) = (new, tuple.handle.get(), tuple.state) {
         let weak = py.import("weakref")?.getattr("ref")?.call1((object(py, raw),))?;

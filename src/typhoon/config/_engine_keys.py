@@ -14,6 +14,7 @@ from typhoon.config._kinds import (
     optional,
     size,
     text,
+    texts,
     whole,
 )
 
@@ -137,16 +138,14 @@ QUEUES = (
         "how soon an idle spout that cannot wake the loop is asked again",
         unit="us",
         field="spout_wait_park_us",
-        effect=UNREAD,
     ),
     Key(
         "topology.spout.wait.progressive.level3.sleep.millis",
         1,
         whole(0),
-        "how soon it is asked again after it has long been idle",
+        "how soon it is asked again after it has been idle for a second; 0 polls without a pause",
         unit="ms",
         field="spout_wait_sleep_ms",
-        effect=UNREAD,
     ),
 )
 
@@ -182,9 +181,9 @@ VALUES = (
         "topology.debug.copy.values",
         False,
         boolean,
-        "copy values at emit and compare them at ack: finds who changes a value after its emit",
+        "copy values at emit and compare them before and after process and at the ack: finds who "
+        "changes a value after its emit, and reports it as an error",
         field="debug_copy_values",
-        effect=UNREAD,
     ),
 )
 
@@ -193,10 +192,9 @@ WATCHING = (
         "topology.debug",
         False,
         boolean,
-        "log every tuple that is emitted",
+        "log every emit, process, ack and fail at INFO, by the logger typhoon.worker",
         field="debug",
         per_component=True,
-        effect=UNREAD,
     ),
     Key(
         "topology.tick.tuple.freq.secs",
@@ -211,9 +209,16 @@ WATCHING = (
         "topology.stats.sample.rate",
         0.05,
         fraction(),
-        "share of the calls that are timed; counts and complete latency are exact all the same",
+        "share of the tuples that are timed from process to ack; counts, execute and complete "
+        "latency are of all tuples all the same",
         field="stats_sample_rate",
-        effect=UNREAD,
+    ),
+    Key(
+        "topology.auto.task.hooks",
+        None,
+        optional(texts),
+        "hooks for every task, each as module:Class",
+        field="auto_task_hooks",
     ),
     Key(
         "topology.error.throttle.interval.secs",

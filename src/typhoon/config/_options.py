@@ -40,6 +40,7 @@ class TopologyOptions:
     debug: bool
     tick_freq_s: float | None
     stats_sample_rate: float
+    auto_task_hooks: tuple[str, ...] | None
     error_throttle_interval_s: float
     max_errors_per_interval: int
     link_timeout_s: float

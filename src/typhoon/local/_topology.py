@@ -56,8 +56,16 @@ class LocalTopology:
 
     @property
     def status(self) -> str:
+        """Storm's ACTIVE, INACTIVE and KILLED; DRAINED at its natural end, FAILED when it cannot
+        run any more, STOPPED when it was closed before it had drained."""
         status = str(self._state.status)
-        return "KILLED" if status == "GONE" else status
+        if status == "GONE":
+            return "KILLED"
+        if self._worker.failure is not None:
+            return "FAILED"
+        if self._drained:
+            return "DRAINED"
+        return "STOPPED" if self._worker.is_done and status != "KILLED" else status
 
     @property
     def failure(self) -> Exception | None:

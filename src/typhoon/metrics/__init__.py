@@ -1,5 +1,16 @@
-"""What a topology has done: counts, latencies, and who does how much of it."""
+"""What a topology has done: counts, latencies, who does how much of it; and metrics of its own."""
 
+from typhoon.metrics._own import Counter, Gauge, Histogram, Metrics, MetricsBook
 from typhoon.metrics._stats import ComponentStats, Stats
+from typhoon.metrics._window import BusyWindow
 
-__all__ = ["ComponentStats", "Stats"]
+__all__ = [
+    "BusyWindow",
+    "ComponentStats",
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "Metrics",
+    "MetricsBook",
+    "Stats",
+]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
+from math import isfinite
 from typing import Any
 
 
@@ -12,7 +13,14 @@ class ComponentStats:
     """One component, all its tasks together. Counts are exact, and since the start.
 
     ``acked`` and ``failed`` are tuples of a bolt, trees of a spout. ``busy_s`` is the time that its
-    executors spent in their turns, in seconds; over a second of wall time it is their capacity.
+    executors spent in their turns, in seconds; ``capacity`` the share of the last ten minutes (or
+    of the time since the start) that the busiest of them spent so, 0 to 1, as in Storm.
+
+    Of a bolt, ``execute_latency_ms`` is the mean of ``busy_s`` over all that it executed,
+    ``process_latency_ms`` that from taking a tuple to its ack, of the sampled ones; None before
+    the first. ``inputs`` counts what was executed by source and stream (ticks are those of
+    ``__system``), ``outputs`` what was emitted by stream: calls of emit, and copies that went to
+    tasks. ``metrics`` has the component's own, by name.
     """
 
     id: str
@@ -30,6 +38,12 @@ class ComponentStats:
     busy_s: float
     errors: int
     last_error: str | None
+    capacity: float = 0.0
+    execute_latency_ms: float | None = None
+    process_latency_ms: float | None = None
+    inputs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    outputs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +66,22 @@ class Stats:
     components: tuple[ComponentStats, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as plain values, for JSON."""
-        summary = asdict(self)
-        del summary["components"]
-        return summary
+        """The summary as plain values, for JSON; ``components`` by id. What JSON has no word for in
+        a gauge is shown by its ``repr``."""
+        summary = {one.name: getattr(self, one.name) for one in fields(self)}
+        summary["components"] = {
+            one.id: {each.name: getattr(one, each.name) for each in fields(one)[1:]}
+            for one in self.components
+        }
+        plain: dict[str, Any] = _plain(summary)
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not isfinite(value):
+        return repr(value)
+    return value if isinstance(value, str | int | float | None) else repr(value)

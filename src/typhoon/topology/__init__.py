@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from typhoon.topology._emit import Emit
     from typhoon.topology._function_bolt import FunctionBolt, bolt
     from typhoon.topology._function_spout import FunctionSpout, spout
+    from typhoon.topology._hooks import (
+        BoltAckInfo,
+        BoltExecuteInfo,
+        BoltFailInfo,
+        EmitInfo,
+        SpoutAckInfo,
+        SpoutFailInfo,
+        TaskHook,
+    )
     from typhoon.topology._resolve import topology_spec
     from typhoon.topology._spec import ComponentSpec, Subscription, TopologySpec
     from typhoon.topology._tasks import ACKER, Executor, TaskPlan, assign_tasks
@@ -38,11 +47,15 @@ __all__ = [
     "AsyncBolt",
     "BatchingBolt",
     "Bolt",
+    "BoltAckInfo",
     "BoltDeclarer",
+    "BoltExecuteInfo",
+    "BoltFailInfo",
     "Component",
     "ComponentSpec",
     "Declaration",
     "Emit",
+    "EmitInfo",
     "Executor",
     "FunctionBolt",
     "FunctionSpout",
@@ -51,9 +64,12 @@ __all__ = [
     "ReliableSpout",
     "Reporter",
     "Spout",
+    "SpoutAckInfo",
     "SpoutDeclarer",
+    "SpoutFailInfo",
     "Stream",
     "Subscription",
+    "TaskHook",
     "TaskPlan",
     "TicklessBatchingBolt",
     "Topology",
@@ -74,12 +90,19 @@ __all__ = [
 
 LATER = {
     "ACKER": "_tasks",
+    "BoltAckInfo": "_hooks",
+    "BoltExecuteInfo": "_hooks",
+    "BoltFailInfo": "_hooks",
     "ComponentSpec": "_spec",
     "Emit": "_emit",
+    "EmitInfo": "_hooks",
     "Executor": "_tasks",
     "FunctionBolt": "_function_bolt",
     "FunctionSpout": "_function_spout",
+    "SpoutAckInfo": "_hooks",
+    "SpoutFailInfo": "_hooks",
     "Subscription": "_spec",
+    "TaskHook": "_hooks",
     "TaskPlan": "_tasks",
     "TopologySpec": "_spec",
     "assign_tasks": "_tasks",

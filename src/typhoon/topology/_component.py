@@ -43,6 +43,9 @@ class Reporter(Protocol):
     def log(self, message: str, level: int) -> None:
         """Write one line to the topology's log; ``level`` is one of ``logging``'s numbers."""
 
+    def report_metric(self, name: str, value: Any) -> None:
+        """Give ``value`` to the component's metric of this name."""
+
     def batch_failed(self, error: Exception, tups: list[Tuple]) -> str:
         """``process_batch`` raised; ``tups`` are those of the batch that are not settled. Returns
         what the bolt has to do with them: "fail", "drop" (ack them), or "exit" (raise again)."""
@@ -108,6 +111,17 @@ class Component:
             self.logger.log(number, "%s", message)
         else:
             reporter.log(message, number)
+
+    def report_metric(self, name: str, value: Any) -> None:
+        """Give ``value`` to the metric ``name`` of this component, from any thread.
+
+        A counter of ``context.metrics`` counts it, a gauge is set to it, a histogram notes it; a
+        name that is new becomes a histogram for a number, a gauge for anything else. Nothing
+        happens before the task runs.
+        """
+        reporter = _reporter_of(self)
+        if reporter is not None:
+            reporter.report_metric(name, value)
 
     def report_error(self, error: BaseException | str) -> None:
         """Count ``error`` and show it with the task's errors. The task goes on."""

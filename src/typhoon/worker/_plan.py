@@ -10,7 +10,9 @@ from typing import Any
 from typhoon.config import CheckedConf, TopologyOptions, component_conf, topology_options
 from typhoon.topology import ComponentSpec, Executor, Grouping, Stream, tick_secs
 from typhoon.worker._context import Context, Surroundings
+from typhoon.worker._debug import DebugHook, warn_if_unheard
 from typhoon.worker._errors import ErrorBook
+from typhoon.worker._hooks import hook_classes
 from typhoon.worker._shell import Shell
 
 BYTES_PER_TUPLE = 192
@@ -34,12 +36,14 @@ class Planned:
 class EnginePlan:
     """What the engine is made from, and which executor is which in it.
 
-    ``coroutine_line`` is the line whose bolts are coroutines: an event loop drives it.
+    ``coroutine_line`` is the line whose bolts are coroutines: an event loop drives it. ``streams``
+    has (component, stream) by number.
     """
 
     content: dict[str, Any]
     executors: tuple[Planned, ...]
     coroutine_line: int | None
+    streams: tuple[tuple[str, str], ...]
 
     def of(self, component: str) -> list[Planned]:
         return [planned for planned in self.executors if planned.spec.id == component]
@@ -62,6 +66,9 @@ class Planner:
         components = around.spec.components.values()
         self.streams = [(one.id, name) for one in components for name in one.streams]
         self.confs = {one.id: _conf_of(one, around.conf) for one in components}
+        self.hooks = hook_classes(options.auto_task_hooks)
+        if any(conf["topology.debug"] for conf in self.confs.values()):
+            warn_if_unheard()
         self.ticks = {one.id: self._tick(one) for one in components}
 
     def plan(self, executors: Sequence[Executor], *, active: bool) -> EnginePlan:
@@ -81,7 +88,8 @@ class Planner:
             "rings": self._rings(planned),
             "schemas": [*map(self._schema, self.streams), TICK],
         }
-        return EnginePlan(content, tuple(planned), len(lines) - 1 if coroutines else None)
+        line = len(lines) - 1 if coroutines else None
+        return EnginePlan(content, tuple(planned), line, tuple(self.streams))
 
     def _is_threaded(self, spec: ComponentSpec) -> bool:
         return spec.threaded or self.options.executor_threads == "all"
@@ -91,8 +99,10 @@ class Planner:
         conf = self.confs[spec.id]
         shell = None
         if spec.native is None:
-            contexts = [Context(task, spec.id, self.around) for task in executor.tasks]
-            shell = Shell(spec, conf, contexts, self.books[spec.id], self.stop)
+            shared: dict[Any, Any] = {}
+            contexts = [Context(task, spec.id, self.around, shared) for task in executor.tasks]
+            hooks = [*([DebugHook] if conf["topology.debug"] else []), *self.hooks]
+            shell = Shell(spec, conf, contexts, self.books[spec.id], self.stop, hooks)
         return Planned(number, spec, executor, shell, self.ticks[spec.id])
 
     def _tick(self, spec: ComponentSpec) -> float | None:
@@ -113,6 +123,8 @@ class Planner:
             "high_water": options.receive_buffer_size,
             "hard_limit": max(1, options.outbox_hard_limit_bytes // BYTES_PER_TUPLE),
             "max_replays": options.max_replays,
+            "poll": (options.spout_wait_park_us / 1e6, options.spout_wait_sleep_ms / 1e3),
+            "timed_every": round(1 / rate) if (rate := options.stats_sample_rate) else 0,
         }
 
     def _schema(self, stream: tuple[str, str]) -> tuple[str, str, tuple[str, ...]]:

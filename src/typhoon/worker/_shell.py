@@ -19,7 +19,9 @@ from typhoon.topology import (
     hurry,
 )
 from typhoon.worker._context import Context
+from typhoon.worker._copies import Copies
 from typhoon.worker._errors import ErrorBook
+from typhoon.worker._watch import Watch
 
 if TYPE_CHECKING:
     from typhoon._core import Handle
@@ -33,6 +35,7 @@ class Shell:
     """Called by the engine on the executor's thread only; ``slot`` numbers the tasks.
 
     ``stop`` is told why the worker has to end: the exception, and whether starting anew may help.
+    ``hooks`` are classes of which each task gets an object.
     """
 
     def __init__(
@@ -42,7 +45,10 @@ class Shell:
         contexts: Sequence[Context],
         errors: ErrorBook,
         stop: Callable[[TopologyFailedError, bool], None],
+        hooks: Sequence[Callable[[], Any]] = (),
     ) -> None:
+        self.hooks = hooks
+        self.watches: dict[int, Watch] = {}
         self.spec = spec
         self.conf = conf
         self.contexts = contexts
@@ -74,10 +80,17 @@ class Shell:
         give_acks_back(instance, self.held_acks[slot])
         bind_reporter(instance, _TaskReporter(self, slot))
         self.handles[slot] = handle
-        if self.calls is None:
-            instance.initialize(dict(self.conf), context)
-        else:
-            self.calls.initialize(slot, instance.initialize(dict(self.conf), context))
+        if self.conf["topology.debug.copy.values"]:
+            self._watch(slot)
+        context.hook_port.add = lambda hook: self._watch(slot).add(hook)
+        try:
+            for make in self.hooks:
+                context.add_task_hook(make())
+            result = instance.initialize(dict(self.conf), context)
+        finally:
+            context.hook_port.add = None
+        if self.calls is not None:
+            self.calls.initialize(slot, result)
         self.opened = slot + 1
 
     def starters(self, slot: int) -> tuple[Starter, Starter]:
@@ -144,6 +157,8 @@ class Shell:
                         self.calls.close(method, result)
                 except Exception as error:
                     self.errors.add(method, error)
+        if slot in self.watches:
+            self.watches[slot].close()
 
     # What the worker asks, from its own threads -------------------------------------------------
 
@@ -158,6 +173,15 @@ class Shell:
         return any(held)
 
     # ------------------------------------------------------------------------------------------
+
+    def _watch(self, slot: int) -> Watch:
+        """Who is told of all that this task does; the engine pays for it from now on."""
+        if slot not in self.watches:
+            context = self.contexts[slot]
+            copies = Copies(context) if self.conf["topology.debug.copy.values"] else None
+            self.watches[slot] = Watch(self.conf, context, self.errors, copies)
+            self.handles[slot].watch(self.watches[slot])
+        return self.watches[slot]
 
     def _bury_input(self, slot: int, error: BaseException, tuples: Sequence[Tuple]) -> Verdict:
         trace = "".join(traceback.format_exception(error))
@@ -174,19 +198,24 @@ class Shell:
 
 
 class _TaskReporter:
-    """Where a task's ``log`` and ``report_error`` go, and the batches that it could not process."""
+    """Where a task's ``log``, ``report_error`` and ``report_metric`` go, and the batches that it
+    could not process."""
 
     def __init__(self, shell: Shell, slot: int) -> None:
         self.shell = shell
         self.slot = slot
         self.errors = shell.errors
         self.logger = logging.getLogger(f"typhoon.topology.{shell.spec.id}")
+        self.metrics = shell.contexts[slot].metrics
 
     def report_error(self, error: BaseException | str, tup: Tuple | None = None) -> None:
         self.errors.add("reported", error, tup)
 
     def log(self, message: str, level: int) -> None:
         self.logger.log(level, "%s", message)
+
+    def report_metric(self, name: str, value: Any) -> None:
+        self.metrics.report(name, value)
 
     def batch_failed(self, error: Exception, tups: list[Tuple]) -> Verdict:
         if self.shell.spec.on_error == "exit":

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 from typhoon._core import Engine
 from typhoon.config import TopologyOptions
 from typhoon.errors import TopologyFailedError, TyphoonInternalError
-from typhoon.metrics import ComponentStats
-from typhoon.topology import Executor
+from typhoon.metrics import BusyWindow, ComponentStats
+from typhoon.topology import ComponentSpec, Executor
 from typhoon.worker._context import Surroundings
 from typhoon.worker._errors import ErrorBook
-from typhoon.worker._plan import EnginePlan, Planner
+from typhoon.worker._plan import TICK, EnginePlan, Planner
 
 logger = logging.getLogger("typhoon.worker")
 
@@ -26,6 +26,7 @@ RESTARTS = 5
 """So many restarts in a row, none of which lasted ``LASTING_S``, are enough."""
 LASTING_S = 60.0
 BACK_OFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+COUNTED = ("acked", "failed", "timed_out", "busy", "timed", "timed_ns")
 
 
 class Clock(Protocol):
@@ -67,7 +68,8 @@ class Worker:
         self._again = False
         self._active = True
         self._restarts = 0
-        self._earlier: dict[str, Counter[str]] = {}
+        self._earlier: dict[str, Counter[Any]] = {}
+        self._window = BusyWindow(time.monotonic())
         self._began = time.monotonic()
 
     def _book(self, component: str) -> ErrorBook:
@@ -118,6 +120,7 @@ class Worker:
         engine = Engine(plan.content, None if self.clock is None else self.clock.now_ns)
         with self._lock:
             self._plan, self._engine, self._again = plan, engine, False
+            self._window = BusyWindow(time.monotonic())
         if self.clock is not None:
             self.clock.attach(engine)
         lines = [
@@ -261,40 +264,65 @@ class Worker:
 
     # Measuring --------------------------------------------------------------------------------
 
-    def _counts(self) -> dict[str, Counter[str]]:
-        """Per component, since the worker began: the engine's counts and those kept earlier."""
+    def _counts(self) -> dict[str, Counter[Any]]:
+        """Per component, since the worker began: the engine's counts and those kept earlier.
+
+        By name; what is counted by stream has a tuple for a name.
+        """
         engine, plan = self._engine, self._plan
         counts = {name: Counter(kept) for name, kept in self._earlier.items()}
         if engine is None or plan is None:
             return counts
         for planned, figures in zip(plan.executors, engine.figures(), strict=True):
             mine = counts.setdefault(planned.spec.id, Counter())
-            mine.update({key: figures[key] for key in ("acked", "failed", "timed_out", "busy")})
+            mine.update({key: figures[key] for key in COUNTED})
             if planned.spec.kind == "bolt":
                 mine["executed"] += figures["calls"]
             if planned.shell is not None:
                 mine["replayed"] += sum(one.replayed for one in planned.shell.handles.values())
-        for number, _, emitted, transferred in engine.streams():
+        for number, stream, emitted, transferred in engine.streams():
             mine = counts[plan.executors[number].spec.id]
             mine.update(emitted=emitted, transferred=transferred)
+            if emitted or not stream.startswith("__"):
+                mine.update({("out", stream, "emitted"): emitted})
+                mine.update({("out", stream, "transferred"): transferred})
+        for planned, inputs in zip(plan.executors, engine.inputs(), strict=True):
+            if planned.spec.kind == "bolt":
+                names = (*plan.streams, TICK[:2])
+                taken = {("in", *name): n for name, n in zip(names, inputs, strict=True) if n}
+                counts[planned.spec.id].update(taken)
         return counts
 
     def components(self) -> tuple[ComponentStats, ...]:
         """Each component of the topology, spouts first and then down-stream."""
         engine, plan, counts = self._engine, self._plan, self._counts()
         now: dict[str, Counter[str]] = {}
+        capacity: dict[str, float] = {}
         if engine is not None and plan is not None:
-            for planned, figures in zip(plan.executors, engine.figures(), strict=True):
-                mine = now.setdefault(planned.spec.id, Counter())
+            every = engine.figures()
+            shares = self._window.shares(time.monotonic(), [one["busy"] for one in every])
+            for planned, figures, share in zip(plan.executors, every, shares, strict=True):
+                name = planned.spec.id
+                mine = now.setdefault(name, Counter())
                 mine.update(pending=figures["pending"], queued=figures["queued"])
+                capacity[name] = max(capacity.get(name, 0.0), share)
         spec = self.around.spec
         return tuple(
-            self._component(spec.components[name], counts.get(name, Counter()), now.get(name))
+            self._component(
+                spec.components[name],
+                counts.get(name, Counter()),
+                now.get(name),
+                capacity.get(name, 0.0),
+            )
             for name in spec.topological_order()
         )
 
     def _component(
-        self, spec: Any, counts: Mapping[str, int], now: Mapping[str, int] | None
+        self,
+        spec: ComponentSpec,
+        counts: Counter[Any],
+        now: Mapping[str, int] | None,
+        capacity: float,
     ) -> ComponentStats:
         book = self.books[spec.id]
         names = ("emitted", "transferred", "executed", "acked", "failed", "timed_out")
@@ -308,6 +336,12 @@ class Worker:
             busy_s=counts["busy"] / 1e9,
             errors=book.count,
             last_error=book.last,
+            capacity=round(capacity, 4),
+            execute_latency_ms=_mean_ms(counts["busy"], counts["executed"]),
+            process_latency_ms=_mean_ms(counts["timed_ns"], counts["timed"]),
+            inputs=_nested(counts, "in"),
+            outputs=_nested(counts, "out"),
+            metrics=self.around.metrics[spec.id].values(),
             **{name: counts[name] for name in names},
         )
 
@@ -344,6 +378,7 @@ class Worker:
     def _watch(self, engine: Engine, plan: EnginePlan) -> None:
         port = self.around.worker_port
         while engine is self._engine and any(line.is_alive() for line in self._lines):
+            self._window.look(time.monotonic(), [one["busy"] for one in engine.figures()])
             for number, _, share, call_s, waiting in engine.watch(WATCH_S):
                 spec = plan.executors[number].spec
                 what = "waiting" if waiting > 0.5 else "computing"
@@ -357,3 +392,16 @@ class Worker:
     def _notice(self, notice: str) -> None:
         self.notices.append(notice)
         logger.warning("%s", notice)
+
+
+def _mean_ms(nanoseconds: int, count: int) -> float | None:
+    return nanoseconds / count / 1e6 if count else None
+
+
+def _nested(counts: Mapping[Any, int], kind: str) -> dict[str, dict[str, int]]:
+    """(kind, a, b) → count, as a → b → count."""
+    found: dict[str, dict[str, int]] = {}
+    for name, count in counts.items():
+        if isinstance(name, tuple) and name[0] == kind:
+            found.setdefault(name[1], {})[name[2]] = count
+    return found

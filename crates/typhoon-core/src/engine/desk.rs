@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::{Clock, Figures, Kit, Mail, Plan, Shared, Traffic};
 use crate::ack::{Edges, Finished, Ledger, Lineage, Outcome, Relay, Root, Settled, Wheel};
 use crate::flow::{Envelope, Key, Outlet, Pick, Queue, Route, TaskId, Way};
+use crate::measure::Counter;
 
 /// Look at the clock, and at whether the worker is stopping, once per so many tuples.
 const STRIDE: u32 = 32;
@@ -28,6 +29,9 @@ pub enum EmitError<E> {
 /// before the copy is sent.
 pub trait Anchor {
     fn child(&mut self, edges: &mut Edges) -> Lineage;
+
+    /// The trees that the copies will be part of.
+    fn roots(&self) -> Vec<Root>;
 }
 
 /// One tuple (or a spout's own tree), in any number of trees; the edges are collected in the second.
@@ -42,6 +46,12 @@ impl Anchor for Input<'_> {
         let edge = edges.draw();
         *self.1 ^= edge;
         self.0.child(edge)
+    }
+
+    fn roots(&self) -> Vec<Root> {
+        let mut roots = Vec::new();
+        self.0.each(|root, _| roots.push(root));
+        roots
     }
 }
 
@@ -58,6 +68,16 @@ impl Anchor for Anchors<'_> {
             lineage.each(|root, _| pairs.push((root, edge)));
         }
         Lineage::many(pairs)
+    }
+
+    fn roots(&self) -> Vec<Root> {
+        let mut roots = Vec::new();
+        for (lineage, _) in self.0.iter() {
+            lineage.each(|root, _| roots.push(root));
+        }
+        roots.sort_unstable_by_key(|root| root.bits());
+        roots.dedup();
+        roots
     }
 }
 
@@ -84,8 +104,16 @@ pub struct Desk<K: Kit> {
     executor: usize,
     seat: Seat,
     own: Arc<Figures>,
-    /// Calls until the clock is looked at again.
+    inputs: Arc<[Counter]>,
+    /// Calls until the clock is looked at again, and how many there were when it was last.
     left: u32,
+    stretch: u32,
+    /// Tuples until one is timed; the same by executor, between its turns.
+    due: u32,
+    dues: Vec<u32>,
+    timed_every: u32,
+    /// When the clock was looked at last, to take a tuple.
+    looked: u64,
     pub(super) turn_ends: u64,
     /// Emits so far; tells whether a call emitted.
     pub(super) emits: u64,
@@ -177,8 +205,14 @@ impl<K: Kit> Desk<K> {
             executor: 0,
             seat: Seat::default(),
             own: Arc::default(),
+            inputs: Arc::default(),
             left: 0,
             away: 0,
+            stretch: 0,
+            due: 0,
+            dues: vec![plan.timed_every.saturating_sub(1); plan.executors.len()],
+            timed_every: plan.timed_every,
+            looked: 0,
             began: 0,
             turn_ends: 0,
             emits: 0,
@@ -195,7 +229,24 @@ impl<K: Kit> Desk<K> {
         self.sit(executor);
         self.began = now;
         self.turn_ends = now.saturating_add(QUANTUM);
-        self.left = STRIDE;
+        self.due = self.dues[executor];
+        self.stride();
+    }
+
+    pub(super) fn end_turn(&mut self) {
+        if self.timed_every > 0 {
+            self.dues[self.executor] = self.due - (self.stretch - self.left);
+        }
+    }
+
+    /// So many tuples are taken before the clock is looked at.
+    fn stride(&mut self) {
+        self.stretch = if self.timed_every == 0 {
+            STRIDE
+        } else {
+            self.due.min(STRIDE)
+        };
+        self.left = self.stretch;
     }
 
     /// Emits, acks and fails that follow are this executor's (its number in the loop). Between two steps only: in a
@@ -205,6 +256,7 @@ impl<K: Kit> Desk<K> {
             self.executor = executor;
             self.seat = self.seats[executor];
             self.own = Arc::clone(&self.shared.figures[self.seat.number]);
+            self.inputs = Arc::clone(&self.own.inputs);
         }
     }
 
@@ -227,12 +279,35 @@ impl<K: Kit> Desk<K> {
     /// The next tuple for the executor whose turn it is; None when the turn is over.
     #[inline(always)]
     pub fn take(&mut self) -> Option<Envelope<K::Payload>> {
-        if self.left == 0 && !self.renew() {
+        if self.left == 0 {
+            return self.take_anew();
+        }
+        let envelope = self.traffic.pop(self.executor)?;
+        self.left -= 1;
+        self.count_input(envelope.way.stream());
+        Some(envelope)
+    }
+
+    #[inline(always)]
+    fn count_input(&self, stream: u16) {
+        let count = self.inputs.get(usize::from(stream));
+        count.unwrap_or(&self.own.calls).add(1);
+    }
+
+    /// As [`Desk::take`], after a look at the clock. Marks the tuple if it is one of those that are timed.
+    #[inline(never)]
+    fn take_anew(&mut self) -> Option<Envelope<K::Payload>> {
+        if !self.renew() {
             return None;
         }
+        let mut envelope = self.traffic.pop(self.executor)?;
+        if self.due == 0 && self.timed_every > 0 {
+            self.due = self.timed_every;
+            envelope.way = envelope.way.timed();
+        }
+        self.stride();
         self.left -= 1;
-        let envelope = self.traffic.pop(self.executor)?;
-        self.own.calls.add(1);
+        self.count_input(envelope.way.stream());
         Some(envelope)
     }
 
@@ -242,17 +317,24 @@ impl<K: Kit> Desk<K> {
         self.traffic.queued(self.executor)
     }
 
-    #[cold]
+    #[inline]
     fn renew(&mut self) -> bool {
+        if self.timed_every > 0 {
+            self.due -= self.stretch;
+        }
+        self.stretch = 0;
         let held_back = self.traffic.held_back(self.executor) > 0 && !self.traffic.in_ring(self.executor);
         if held_back && !self.traffic.flush(self.executor) {
             return false;
         }
-        if self.shared.is_stopping() || self.clock.now() >= self.turn_ends {
-            return false;
-        }
-        self.left = STRIDE;
-        true
+        self.looked = self.clock.now();
+        !self.shared.is_stopping() && self.looked < self.turn_ends
+    }
+
+    /// When a tuple that is timed was taken: ask before the next is.
+    #[must_use]
+    pub fn looked(&self) -> u64 {
+        self.looked
     }
 
     // ------------------------------------------------------------------ asking

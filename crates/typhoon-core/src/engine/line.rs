@@ -5,6 +5,7 @@ use super::spout::{Asking, Ticking};
 use super::{Clock, Component, Desk, Kind, Kit, Mail, Next, Order, Plan, Shared, Stop};
 use crate::ack::Lineage;
 use crate::flow::{Envelope, Queue, STREAM_TICK, TaskId, Way};
+use crate::measure::Counter;
 
 /// Calls of `next_tuple` per round at most (one per task at least), and tuples after which a spout's turn ends.
 const CALLS: usize = 64;
@@ -60,7 +61,13 @@ impl<K: Kit> Loop<K> {
             component,
             number: plan_of.number,
             kind: plan_of.kind,
-            asking: Asking::new(plan_of.tasks.len(), plan_of.max_pending, plan.active, now),
+            asking: Asking::new(
+                plan_of.tasks.len(),
+                plan_of.max_pending,
+                plan.active,
+                now,
+                plan.poll,
+            ),
             ticking: plan_of.tick.map(|interval| Ticking::new(interval, now)),
             tasks: plan_of.tasks,
         };
@@ -83,6 +90,7 @@ impl<K: Kit> Loop<K> {
     pub fn open(&mut self) -> Result<(), Stop> {
         for index in (0..self.executors.len()).rev() {
             self.take_turn(index, |component, desk| component.open(desk))?;
+            self.busy(index).set(0);
             self.desk.traffic.flush(index);
         }
         self.desk.traffic.dispatch();
@@ -93,12 +101,19 @@ impl<K: Kit> Loop<K> {
     /// Close every executor that was opened, up-stream first.
     pub fn close(&mut self) {
         for index in 0..self.executors.len() {
+            let busy = self.busy(index).get();
             let _ = self.take_turn(index, |component, desk| {
                 component.close(desk);
                 Ok(())
             });
+            self.busy(index).set(busy);
         }
         self.desk.traffic.dispatch();
+    }
+
+    /// What an executor's work is counted in; opening and closing are none.
+    fn busy(&self, index: usize) -> &Counter {
+        &self.desk.shared.figures[self.executors[index].number].busy
     }
 
     /// One round: mail, time-outs, ticks, then a turn for each executor that has something to do.
@@ -185,6 +200,7 @@ impl<K: Kit> Loop<K> {
         let turn = &self.desk.shared.peers[self.line].status.turn;
         turn.store(executor.number as u32 + 1, Ordering::Relaxed);
         let result = call(&mut executor.component, &mut self.desk);
+        self.desk.end_turn();
         let shared = &self.desk.shared;
         shared.peers[self.line].status.turn.store(0, Ordering::Relaxed);
         let spent = self.desk.clock.now().saturating_sub(begin);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Kit;
 use crate::ack::{Blocks, Root};
 use crate::flow::{Envelope, Mailbox, Outlet, Places, TaskId, Waker};
-use crate::measure::{Counter, Latency};
+use crate::measure::{Counter, Latency, Timing};
 
 /// What an executor runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,10 @@ pub struct Plan {
     pub hard_limit: usize,
     pub seed: u64,
     pub active: bool,
+    /// How soon a polled spout that had nothing is asked again, and how soon when it has had nothing for a second.
+    pub poll: (Duration, Duration),
+    /// One tuple in so many is timed on its way through a bolt; 0: none is.
+    pub timed_every: u32,
 }
 
 /// How full an executor's inbox is, for threads that feed it.
@@ -84,19 +88,38 @@ impl Gauge {
 /// What is measured per executor; counters are exact.
 #[derive(Default)]
 pub struct Figures {
-    /// `process` calls' tuples, or calls of `next_tuple`.
+    /// Calls that are for no tuple of a stream: ticks, or calls of `next_tuple`.
     pub calls: Counter,
+    /// Bolts: tuples taken, by number of their stream.
+    pub inputs: Arc<[Counter]>,
     /// Bolts: tuples acked and failed. Spouts: trees.
     pub acked: Counter,
     pub failed: Counter,
     /// Spouts: trees that timed out.
     pub timed_out: Counter,
-    /// Nanoseconds spent in turns.
+    /// Nanoseconds spent in turns, but for opening and closing.
     pub busy: Counter,
     /// Spouts: trees that have not ended.
     pub pending: Counter,
     /// Spouts: from emit to ack, of every tree.
     pub complete: Latency,
+    /// Bolts: from taking a tuple to its ack, of those that were timed.
+    pub process: Timing,
+}
+
+impl Figures {
+    fn new(streams: usize) -> Self {
+        Figures {
+            inputs: (0..streams).map(|_| Counter::default()).collect(),
+            ..Figures::default()
+        }
+    }
+
+    /// Calls of `next_tuple`, or tuples and ticks taken.
+    #[must_use]
+    pub fn all_calls(&self) -> u64 {
+        self.calls.get() + self.inputs.iter().map(Counter::get).sum::<u64>()
+    }
 }
 
 /// What a loop says of itself to other threads.
@@ -193,12 +216,15 @@ pub struct Shared<K: Kit> {
 }
 
 impl<K: Kit> Shared<K> {
+    /// `streams`: how many (component, stream) pairs there are.
+    ///
     /// # Errors
     /// When the process has no file descriptors left for wakers.
     pub fn new(
         places: Places,
         lines: usize,
         executors: usize,
+        streams: usize,
         rings: Vec<Vec<usize>>,
     ) -> std::io::Result<Self> {
         let peer = || {
@@ -219,7 +245,7 @@ impl<K: Kit> Shared<K> {
             blocks: Arc::default(),
             peers: (0..lines).map(|_| peer()).collect::<std::io::Result<_>>()?,
             gauges,
-            figures: (0..executors).map(|_| Arc::default()).collect(),
+            figures: (0..executors).map(|_| Arc::new(Figures::new(streams))).collect(),
             rings,
             stop: AtomicU8::new(RUN),
             open: AtomicUsize::new(0),

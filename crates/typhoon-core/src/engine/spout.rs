@@ -1,9 +1,6 @@
 use std::time::Duration;
 
-/// A polled spout that had nothing is asked again after this long ...
-const POLL: u64 = 100_000;
-/// ... and after this long when it has had nothing for [`LONG`].
-const POLL_SLOWLY: u64 = 1_000_000;
+/// A polled spout that has had nothing for so long is asked less often.
 const LONG: u64 = 1_000_000_000;
 
 /// When an executor of spouts is asked for tuples.
@@ -19,10 +16,19 @@ pub(super) struct Asking {
     pub rings: bool,
     last_data: u64,
     again: u64,
+    /// Nanoseconds until it is asked again when it had nothing, and when it has had nothing for [`LONG`].
+    poll: (u64, u64),
 }
 
 impl Asking {
-    pub fn new(tasks: usize, max_pending: Option<usize>, active: bool, now: u64) -> Self {
+    pub fn new(
+        tasks: usize,
+        max_pending: Option<usize>,
+        active: bool,
+        now: u64,
+        poll: (Duration, Duration),
+    ) -> Self {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let max_pending = max_pending.map_or(u32::MAX, |n| u32::try_from(n).unwrap_or(u32::MAX));
         Asking {
             active,
@@ -32,6 +38,7 @@ impl Asking {
             rings: false,
             last_data: now,
             again: now,
+            poll: (nanoseconds(poll.0), nanoseconds(poll.1)),
         }
     }
 
@@ -56,8 +63,8 @@ impl Asking {
     pub fn had_nothing(&mut self, now: u64) {
         self.again = match now.saturating_sub(self.last_data) > LONG {
             _ if self.rings => u64::MAX,
-            true => now + POLL_SLOWLY,
-            false => now + POLL,
+            true => now.saturating_add(self.poll.1),
+            false => now.saturating_add(self.poll.0),
         };
     }
 

@@ -70,7 +70,7 @@ impl Watchdog {
                 continue;
             }
             let executor = turn as usize - 1;
-            let calls = shared.figures[executor].calls.get();
+            let calls = shared.figures[executor].all_calls();
             let same = turn == seen.turn && calls == seen.calls;
             if same {
                 seen.same += 1;

@@ -10,12 +10,13 @@ const TASK_MASK: u64 = (1 << TASK_BITS) - 1;
 pub const STREAM_TICK: u16 = u16::MAX;
 
 /// Where a tuple goes and where it comes from, in one word: destination task, source task, and the number of the
-/// (component, stream) pair that it was emitted on.
+/// (component, stream) pair that it was emitted on. The highest bit marks a tuple that is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Way(u64);
 
 impl Way {
     pub const MAX_TASK: TaskId = TASK_MASK as TaskId;
+    const TIMED: u64 = 1 << 63;
 
     #[inline(always)]
     #[must_use]
@@ -40,6 +41,19 @@ impl Way {
     pub fn stream(self) -> u16 {
         (self.0 >> (2 * TASK_BITS)) as u16
     }
+
+    /// The same way, marked.
+    #[must_use]
+    pub fn timed(self) -> Self {
+        Way(self.0 | Self::TIMED)
+    }
+
+    /// Is this one of the tuples whose way through its component is timed?
+    #[inline(always)]
+    #[must_use]
+    pub fn is_timed(self) -> bool {
+        self.0 & Self::TIMED != 0
+    }
 }
 
 /// A tuple on its way: 32 bytes when the payload is one word.
@@ -47,4 +61,20 @@ pub struct Envelope<P> {
     pub payload: P,
     pub lineage: Lineage,
     pub way: Way,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STREAM_TICK, Way};
+
+    #[test]
+    fn the_mark_changes_nothing_else() {
+        let way = Way::new(Way::MAX_TASK, 7, STREAM_TICK);
+        let marked = way.timed();
+        assert!(marked.is_timed() && !way.is_timed());
+        assert_eq!(
+            (marked.destination(), marked.source(), marked.stream()),
+            (Way::MAX_TASK, 7, STREAM_TICK)
+        );
+    }
 }

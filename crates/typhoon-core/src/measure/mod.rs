@@ -2,6 +2,8 @@
 
 mod counter;
 mod latency;
+mod timing;
 
 pub use counter::Counter;
 pub use latency::Latency;
+pub use timing::Timing;

@@ -154,7 +154,7 @@ impl World {
                     .collect(),
             ],
         };
-        let shared = Arc::new(Shared::new(places.into(), lines, number, rings).unwrap());
+        let shared = Arc::new(Shared::new(places.into(), lines, number, parts.len(), rings).unwrap());
         let mut plans: Vec<(Vec<ExecutorPlan>, Vec<Sim>)> = (0..lines).map(|_| (vec![], vec![])).collect();
         for index in order {
             let part = &parts[index];
@@ -200,6 +200,8 @@ impl World {
                 hard_limit: rules.hard_limit,
                 seed: rules.seed.wrapping_mul(31).wrapping_add(line as u64),
                 active: true,
+                poll: (Duration::from_micros(100), Duration::from_millis(1)),
+                timed_every: 3,
             };
             Loop::new(Arc::clone(&shared), plan, components, clock.clone())
         };

@@ -83,14 +83,16 @@ pub fn list<'py>(py: Python<'py>, items: Raw) -> PyResult<Vec<Bound<'py, PyAny>>
 }
 
 /// What may be said besides the values.
-#[derive(Default)]
+#[derive(Default, Clone, Copy)]
 pub struct Extras {
     pub direct: Option<TaskId>,
     pub task_ids: bool,
+    /// A spout's name for the tuple, for those who watch.
+    pub name: Option<Raw>,
 }
 
 impl Extras {
-    /// Is anything said?
+    /// Is anything said that an emit must heed?
     #[inline(always)]
     pub fn any(&self) -> bool {
         self.task_ids || self.direct.is_some()
@@ -110,6 +112,7 @@ pub fn extras(py: Python<'_>, direct: Option<Raw>, task_ids: Option<Raw>) -> PyR
     Ok(Extras {
         direct: direct.transpose()?,
         task_ids,
+        name: None,
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyTuple};
 use typhoon_core::ack::{Lineage, Root};
 use typhoon_core::engine::{Anchor, Anchors, Desk, EmitError, Input};
 use typhoon_core::flow::TaskId;
@@ -44,7 +44,7 @@ pub fn send<A: Anchor>(
     extras: &Extras,
 ) -> PyResult<Vec<TaskId>> {
     let stream = &handle.streams[index];
-    if !stream.plain || extras.any() {
+    if !stream.plain.load(Ordering::Relaxed) || extras.any() {
         return send_specially(py, handle, desk, index, values, anchor, extras);
     }
     let payload = to_payload(py, handle, stream, values)?;
@@ -87,6 +87,11 @@ fn send_specially<A: Anchor>(
 ) -> PyResult<Vec<TaskId>> {
     let stream = &handle.streams[index];
     check_direct(py, handle, stream, extras.direct)?;
+    if handle.is_watched()
+        && let Some(watch) = handle.watch()
+    {
+        return send_watched(py, handle, index, values, anchor, extras, &watch.bind(py));
+    }
     if !stream.subscribed && extras.direct.is_none() {
         check(py, handle, stream, values)?;
         // SAFETY: as in `route`.
@@ -96,20 +101,78 @@ fn send_specially<A: Anchor>(
         }
         return Ok(Vec::new());
     }
-    let mut payload = to_payload(py, handle, stream, values)?;
+    let payload = to_payload(py, handle, stream, values)?;
+    if stream.custom.is_empty() && !stream.rows && !extras.any() {
+        return route(py, handle, desk, index, payload, anchor);
+    }
+    spread(py, handle, desk, index, payload, anchor, extras)
+}
+
+/// Send to whom groupings and `extras` name, in the shape that they want. Returns the tasks.
+fn spread<A: Anchor>(
+    py: Python<'_>,
+    handle: &Handle,
+    desk: *mut Desk<Kit>,
+    index: usize,
+    mut payload: Payload,
+    anchor: A,
+    extras: &Extras,
+) -> PyResult<Vec<TaskId>> {
+    let stream = &handle.streams[index];
     let custom = choose(py, handle, stream, &payload)?;
     if stream.rows {
         payload = to_row(py, handle, stream, payload)?;
-    }
-    if custom.is_empty() && !extras.any() {
-        return route(py, handle, desk, index, payload, anchor);
     }
     // SAFETY: as in `route`.
     let result = unsafe {
         handle.sit(desk);
         (*desk).emit_to(handle.slot, index, payload, anchor, extras.direct, &custom)
     };
+    if handle.threaded {
+        wait_for_room(py, handle, desk);
+    }
     result.map_err(|error| emit_error(py, handle, stream, error))
+}
+
+/// Emit where somebody watches: before it, the watch may give other values to send; after it, it is told.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one caller, which passes on its own and the watch"
+)]
+fn send_watched<A: Anchor>(
+    py: Python<'_>,
+    handle: &Handle,
+    index: usize,
+    values: Raw,
+    anchor: A,
+    extras: &Extras,
+    watch: &Bound<'_, PyAny>,
+) -> PyResult<Vec<TaskId>> {
+    let stream = &handle.streams[index];
+    let payload = to_payload(py, handle, stream, values)?;
+    let values = payload.to_tuple().ok_or_else(|| PyErr::fetch(py))?;
+    let values = watch.call_method1("emitting", (&stream.name, values.bind(py)))?;
+    let values = values.cast_into::<PyTuple>()?;
+    // Python code has run, so the desk may be another.
+    let Some(desk) = handle.any_desk() else {
+        let message = format!("'{}' was closed in the middle of an emit", handle.component);
+        return Err(errors::new(py, "NotRunningError", message));
+    };
+    let roots: Vec<u64> = anchor.roots().iter().map(|root| root.bits()).collect();
+    let tasks = if stream.subscribed || extras.direct.is_some() {
+        let payload = Payload::python(values.as_any().clone().into());
+        spread(py, handle, desk, index, payload, anchor, extras)?
+    } else {
+        // SAFETY: as in `route`.
+        unsafe {
+            handle.sit(desk);
+            (*desk).emit_to_nobody(handle.slot, index);
+        }
+        Vec::new()
+    };
+    let name = extras.name.map(|name| object(py, name));
+    watch.call_method1("emitted", (&stream.name, values, &tasks, roots, name))?;
+    Ok(tasks)
 }
 
 pub fn check_direct(
@@ -184,7 +247,7 @@ pub unsafe extern "C" fn spout_emit(slf: Raw, args: *const Raw, given: isize, ke
     guarded(|py| {
         // The usual call: emit(values, tup_id=...), from the thread that runs the spout.
         if let (1, Some(id), Some(handle)) = (given, only_id(args, keywords), base::handle(slf))
-            && let (Some(desk), Some(index)) = (handle.desk(), handle.default)
+            && let (Some(desk), Some(index)) = (handle.desk(), handle.quick())
         {
             // SAFETY: vectorcall's array has one argument.
             let values = unsafe { *args };
@@ -232,7 +295,10 @@ fn spout_any(
     extras: &Extras,
 ) -> PyResult<Vec<TaskId>> {
     match handle.desk() {
-        Some(desk) => spout_send(py, slf, handle, desk, index, values, id, extras),
+        Some(desk) => {
+            let extras = Extras { name: id, ..*extras };
+            spout_send(py, slf, handle, desk, index, values, id, &extras)
+        }
         None => {
             let token = id.map(|id| checked_id(py, handle, id)).transpose()?;
             foreign_emit(py, handle, index, values, &[], token, extras)
@@ -283,6 +349,9 @@ pub fn spout_send(
     if !handle.acking {
         let tasks = send(py, handle, desk, index, values, untracked, extras)?;
         object(py, slf).call_method1("ack", (id.bind(py),))?;
+        if let Some(watch) = handle.is_watched().then(|| handle.watch()).flatten() {
+            watch.bind(py).call_method1("acked_at_once", (id.bind(py),))?;
+        }
         return Ok(tasks);
     }
     if handle.to_replay.load(Ordering::Relaxed) != 0 {

@@ -71,7 +71,7 @@ pub fn foreign_emit(
     if !extras.task_ids {
         return Ok(Vec::new());
     }
-    let calls = || handle.shared.figures[handle.number].calls.get();
+    let calls = || handle.shared.figures[handle.number].all_calls();
     let (mut seen, mut since) = (calls(), Instant::now());
     loop {
         let answer = py.detach(|| receive(&receiver, Duration::from_millis(20)));
@@ -130,7 +130,7 @@ fn running_again(py: Python<'_>, handle: &Handle) -> PyResult<Vec<TaskId>> {
 /// Another thread waits while too many emits of its kind are waiting, but not for a thread that stays in one and the same
 /// call: that might be waiting for us. Then emits are let through, up to the hard limit, until that call has ended.
 fn wait_for_turn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
-    let calls = || handle.shared.figures[handle.number].calls.get();
+    let calls = || handle.shared.figures[handle.number].all_calls();
     let (mut seen, mut since) = (calls(), Instant::now());
     while handle.foreign.load(Ordering::SeqCst) >= handle.high_water {
         if !handle.is_live() {
@@ -168,6 +168,7 @@ impl Foreign {
         let extras = Extras {
             direct: self.direct,
             task_ids: self.reply.is_some(),
+            name: self.token.as_ref().map(Ref::as_ptr),
         };
         let values = self.values.as_ptr();
         let tasks = match self.token {

@@ -137,7 +137,7 @@ fn settle(py: Python<'_>, slf: Raw, tup: Raw, verdict: Verdict) -> PyResult<Raw>
         }
         let (lineage, made) = ((*content).lineage.clone(), (*content).made);
         if verdict != Verdict::Reset {
-            TupleObject::settle(content);
+            TupleObject::settle(content, verdict == Verdict::Fail);
         }
         let Some(desk) = handle.any_desk() else {
             handle.post(match verdict {
@@ -164,11 +164,11 @@ pub fn finish(handle: &Handle, tuple: &Bound<'_, PyAny>, acked: Option<bool>) {
     if !handle.is_live() || !tuple::check(tuple.as_ptr()) {
         return;
     }
-    // SAFETY: a Tuple; GIL held; the desk is good until Python code runs, and none does.
+    // SAFETY: a Tuple; GIL held; the desk is asked for after the one call that may run Python code.
     unsafe {
         let settle = acked.filter(|_| (*content).state == State::Open);
         if settle.is_some() {
-            TupleObject::settle(content);
+            TupleObject::settle(content, settle == Some(false));
         }
         let Some(desk) = handle.any_desk() else {
             match settle {
