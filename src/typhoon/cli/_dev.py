@@ -95,6 +95,8 @@ def _run(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     it holds the one end of a pipe, and stops at once when the other is closed."""
     theirs, ours = os.pipe()
     terminal = terminal_settings()
+    # Ctrl-C on a terminal reaches both: that process leaves it to this one, from its first moment.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "typhoon.cli", "run", *arguments, f"--ends-with={theirs}"],
@@ -104,6 +106,7 @@ def _run(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         os.close(ours)
         raise
     finally:
+        signal.signal(signal.SIGINT, handler)
         os.close(theirs)
     try:
         yield process
