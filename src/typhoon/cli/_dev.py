@@ -19,7 +19,7 @@ from typhoon.cli._run import Assignments, ConfigFile, Limit, Plain, Strict, Taps
 from typhoon.cli._watch import Snapshot, changed, snapshot
 from typhoon.cli._words import CommandLineError, say
 
-LOOK_S = 0.2
+LOOK_S = 0.1
 """How long a save may go unseen."""
 PATIENCE_S = 0.6
 """How long a run may take to stop before it is ended by force."""
