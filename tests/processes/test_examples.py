@@ -64,3 +64,12 @@ def test_word_count_of_functions_says_which_folder_is_missing(tmp_path: Path) ->
     result = _run(example, "-c", f"input.path={missing}")
     assert f"there is no {missing}" in result.stderr
     assert "this task has no more data" in result.stderr
+
+
+@pytest.mark.parametrize("count", [500, 37])
+def test_async_http_adds_up_the_squares_that_the_server_gives(count: int) -> None:
+    example = EXAMPLES[0].with_name("async_http.py")
+    result = _run(example, "--strict", "-c", f"numbers={count}")
+    assert result.returncode == 0, result.stderr
+    wanted = sum(number**2 for number in range(count))
+    assert f"{count} squares, their sum is {wanted}" in result.stdout + result.stderr

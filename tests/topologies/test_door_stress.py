@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from typhoon import Bolt, Grouping, LocalCluster, Spout, TopologyBuilder, Tuple
+from typhoon import Bolt, Grouping, LocalCluster, Spout, TopologyBuilder, Tuple, native
 from typhoon._core import BoltBase, Handle, SpoutBase, stable_hash
-from typhoon.errors import GroupingKeyError, NotRunningError
+from typhoon.errors import EmitError, GroupingKeyError, NotRunningError
 
-ITEMS = 400
+ITEMS = 300
 
 
 def run(builder, config=None):
@@ -417,6 +417,54 @@ def test_values_that_cannot_be_compared(journal, chain, threaded):
     assert everything_is_acked(journal)
 
 
+OWN_THREADS = {"topology.executor.threads": "all"}
+PLAIN = ["", "wörd", "\U0001f300", b"\0bytes", 0, -(2**63), 2**63 - 1, 0.5, True, False, None]
+
+
+@pytest.mark.parametrize("config", [{}, OWN_THREADS], ids=["on-the-loop", "threaded"])
+def test_values_go_through_components_without_python_and_back(journal, config):
+    class Source(journal.source(range(ITEMS))):
+        outputs = ("n", "value")
+
+        def next_tuple(self):
+            n = next(self.items)
+            self.emit([n, PLAIN[n % len(PLAIN)]], tup_id=n)
+
+    def process(self, tup):
+        journal.seen.append((tup["n"], tup["value"], type(tup["value"])))
+
+    builder = TopologyBuilder()
+    builder.set_spout("source", Source)
+    builder.set_bolt("same", native.id(["n", "value"]), 2).fields_grouping("source", ["value"])
+    builder.set_bolt("end", journal.bolt(process), 2).fields_grouping("same", ["value", "n"])
+    run(builder, config)
+    expected = [(n, PLAIN[n % len(PLAIN)]) for n in range(ITEMS)]
+    assert sorted(journal.seen, key=lambda one: one[0]) == [(n, v, type(v)) for n, v in expected]
+    assert everything_is_acked(journal)
+
+
+@pytest.mark.parametrize("value", [2**63, object(), "\ud800", [1], (1,)], ids=type)
+def test_what_a_component_without_python_cannot_read_is_refused(journal, value):
+    def process(self, tup):
+        assert is_refused(lambda: self.emit([value]), EmitError)
+        self.emit([tup[0]])
+        journal.seen.append(tup[0])
+
+    builder = TopologyBuilder()
+    builder.set_spout("source", journal.source(range(ITEMS)))
+    builder.set_bolt("middle", journal.bolt(process)).shuffle_grouping("source")
+    builder.set_bolt("end", native.null()).shuffle_grouping("middle")
+    run(builder, OWN_THREADS)
+    assert len(journal.seen) == ITEMS
+    assert everything_is_acked(journal)
+
+
+def test_text_without_utf8_is_a_key():
+    keys = ["\ud800", "\ud801", "\udfff and more"]
+    assert len({stable_hash(key) for key in keys}) == len(keys)
+    assert all(stable_hash(key) == stable_hash(f" {key}"[1:]) for key in keys)
+
+
 # Other threads ------------------------------------------------------------------------------------
 
 
@@ -514,7 +562,7 @@ def test_one_instance_in_topologies_one_after_another(chain, journal, wait_until
                 outcomes[type(error)] += 1
 
     threads = [threading.Thread(target=emit) for _ in range(3)]
-    for cycle in range(30):
+    for cycle in range(10):
         with LocalCluster() as cluster:
             cluster.submit("test", chain(journal.source([]), same))
             if cycle == 0:

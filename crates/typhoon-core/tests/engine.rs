@@ -544,6 +544,54 @@ fn the_end_comes_after_the_last_word_to_a_spout() {
     );
 }
 
+/// A source that stays readable must not keep a loop awake for a spout that nobody would ask.
+#[test]
+fn a_spout_is_wanted_only_while_it_may_emit() {
+    let answers = Rc::new(Cell::new(Next::More));
+    let spout = {
+        let answers = Rc::clone(&answers);
+        play(move |desk, call| {
+            if let Call::Next = call {
+                emit_tracked(desk, 1);
+            }
+            answers.get()
+        })
+    };
+    let parts = vec![
+        Part::spout(&[0], vec![(1, Pick::Turn(0))], spout).max_pending(2),
+        Part::bolt(&[1], vec![], sink()),
+    ];
+    let mut world = World::new(&Rules::of(1), parts);
+    assert!(!world.would_ask(0), "not every executor is open");
+    world.step(1);
+    for _ in 0..3 {
+        world.step(0);
+    }
+    assert!(!world.would_ask(0), "two are pending");
+    world.step(1);
+    world.shared.order(Order::Deactivate);
+    world.step(0);
+    assert!(!world.would_ask(0), "it is not active");
+    answers.set(Next::Done);
+    world.shared.order(Order::Activate);
+    world.run(|world| world.would_ask(0) || world.shared.ended());
+    world.run_to_the_end();
+    assert!(!world.would_ask(0), "it has no more data");
+}
+
+#[test]
+fn a_spout_that_had_nothing_is_wanted() {
+    let parts = vec![
+        Part::spout(&[0], vec![(1, Pick::Turn(0))], play(|_, _| Next::More)),
+        Part::bolt(&[0], vec![], sink()),
+    ];
+    let mut world = World::new(&Rules::of(1), parts);
+    for _ in 0..3 {
+        world.step(0);
+    }
+    assert!(world.would_ask(0));
+}
+
 #[test]
 fn no_spout_has_more_pending_than_it_may() {
     let (most, now) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));

@@ -302,7 +302,9 @@ impl Engine {
         } else {
             timeout
         };
-        let listed = wake_on.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut listed = wake_on.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // One that stays readable while nobody may read it would keep the line awake.
+        listed.retain(|(_, executor)| looped.would_ask(*executor));
         let fds: Vec<RawFd> = listed.iter().map(|(fd, _)| *fd).collect();
         let Some(waker) = self.shared.peers[line].waker() else {
             return;

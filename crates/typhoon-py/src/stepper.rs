@@ -102,6 +102,14 @@ impl Stepper {
             .map(|rest| self.seconds(rest)))
     }
 
+    /// Is the worker stopping? Before the first step, for who waits for `fileno()` to become readable.
+    fn stopping(&self) -> bool {
+        if let Some(waker) = self.shared.peers[self.line].waker() {
+            waker.wait(Some(Duration::ZERO), &[]);
+        }
+        self.shared.is_stopping()
+    }
+
     /// Close the components.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.enter(py, |looped| {

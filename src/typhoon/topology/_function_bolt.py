@@ -148,6 +148,8 @@ def make_bolt(function: Any, options: Mapping[str, Any]) -> Any:
     for name in ("max_in_flight", "ordered", "timeout_secs"):
         body[name] = options[name]
     body["process"] = _process(function, parameters, body["outlet"], body["is_generator"])
+    if options["ordered"]:
+        body.pop("__slots__", None)  # the worker replaces emit in each instance
     return type(name_of(function), (FunctionBolt,), body)()
 
 

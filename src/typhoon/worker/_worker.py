@@ -144,7 +144,7 @@ class Worker:
                 from typhoon.worker._coroutines import CoroutineLine  # costs 30 ms: asyncio
 
                 shells = [one.shell for one in plan.executors if one.spec.coroutines and one.shell]
-                CoroutineLine(engine, line, shells).run()
+                CoroutineLine(engine, line, shells, self._notice).run()
             else:
                 engine.run(line)
         except TyphoonInternalError as error:
@@ -352,6 +352,8 @@ class Worker:
                     held = f"held up worker {port} for {share:.0%} of the last 10 s"
                 else:
                     held = f"has held up worker {port} for {call_s:.1f} s with one call"
-                notice = f"{spec.kind} '{spec.id}' {held}, {what}: {advice}"
-                self.notices.append(notice)
-                logger.warning("%s", notice)
+                self._notice(f"{spec.kind} '{spec.id}' {held}, {what}: {advice}")
+
+    def _notice(self, notice: str) -> None:
+        self.notices.append(notice)
+        logger.warning("%s", notice)

@@ -6,6 +6,8 @@ use crate::flow::{Envelope, Key, Outlet, Pick, Queue, Route, TaskId, Way};
 
 /// Look at the clock, and at whether the worker is stopping, once per so many tuples.
 const STRIDE: u32 = 32;
+/// Look at the clock once per so many calls of `next_tuple`, which may be slow, while what they emitted waits.
+const LOOK: usize = 4;
 /// A turn of an executor ends after this many nanoseconds.
 const QUANTUM: u64 = 1_000_000;
 
@@ -271,10 +273,11 @@ impl<K: Kit> Desk<K> {
         self.is_wanted(slot) && !self.is_turn_over()
     }
 
-    fn is_wanted(&self, slot: usize) -> bool {
+    fn is_wanted(&mut self, slot: usize) -> bool {
         self.emits < self.spell.enough
             && self.pending[self.seat.task(slot)] < self.spell.max_pending
-            && self.traffic.held_back(self.executor) == 0
+            // What goes to another loop waits in the outbox for its place in a parcel, not for room.
+            && self.traffic.flush(self.executor)
     }
 
     fn is_turn_over(&self) -> bool {
@@ -287,7 +290,7 @@ impl<K: Kit> Desk<K> {
         if self.spell.left == 0 || self.spell.seen == Some(self.emits) || !self.is_wanted(slot) {
             return false;
         }
-        if self.spell.left.is_multiple_of(16) && self.spell.seen.is_some() && self.is_turn_over() {
+        if self.spell.left.is_multiple_of(LOOK) && self.spell.seen.is_some() && self.is_turn_over() {
             return false;
         }
         self.spell.left -= 1;

@@ -149,6 +149,17 @@ impl<K: Kit> Loop<K> {
         &mut self.desk
     }
 
+    /// Would a spout executor be asked, if it had data?
+    #[must_use]
+    pub fn would_ask(&self, executor: usize) -> bool {
+        let asking = &self.executors[executor].asking;
+        let mut tasks = asking.done.iter().zip(self.desk.pending_of(executor));
+        self.started
+            && asking.active
+            && self.desk.traffic.held_back(executor) == 0
+            && tasks.any(|(done, pending)| !done && *pending < asking.max_pending)
+    }
+
     /// Ask a spout executor at once in the next step.
     pub fn wake(&mut self, executor: usize) {
         self.executors[executor].asking.wake();

@@ -275,6 +275,12 @@ impl World {
         self.run(|world| world.shared.ended() && world.shared.quiet().is_some());
     }
 
+    /// Would this spout's first executor be asked, if it had data?
+    pub fn would_ask(&self, part: usize) -> bool {
+        let (line, local, _) = self.executors[part][0];
+        self.loops[usize::from(line)].would_ask(local)
+    }
+
     /// Have the bolts of a part let go of what they hold.
     pub fn ask(&self, part: usize) {
         for (line, local, _) in &self.executors[part] {
