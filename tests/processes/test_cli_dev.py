@@ -22,7 +22,7 @@ class Numbers(Spout):
     outputs = ["n"]
 
     def initialize(self, conf, context):
-        print("begins with", WORD, "in", os.getpid(), flush=True)
+        print("begins with", WORD, "in", os.getpid(), "now", flush=True)
 
     def next_tuple(self):
         pass
@@ -143,7 +143,7 @@ def test_ctrl_c_on_a_terminal_is_taken_once(
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
     (tmp_path / "words.py").write_text("WORD = 'one'\n", encoding="utf-8")
     with on_terminal("dev", "app.py", "--plain") as terminal:
-        text = terminal.read_until("begins with one")
+        text = terminal.read_until("now")
         (pid,) = re.findall(r"begins with one in (\d+)", text)
         terminal.press_ctrl_c()
         text = terminal.read_to_the_end()
