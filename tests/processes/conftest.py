@@ -1,15 +1,18 @@
 """For tests of the command line: ``typhoon`` as a user types it, with a terminal or without."""
 
+import fcntl
 import os
 import pty
 import re
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -69,6 +72,10 @@ class Terminal:
     def type(self, line: str) -> None:
         os.write(self.handle, f"{line}\n".encode())
 
+    def press_ctrl_c(self) -> None:
+        """Every process in the foreground gets a SIGINT."""
+        os.write(self.handle, b"\x03")
+
     def _read(self, done: Callable[[], bool], timeout: float, what: str) -> str:
         deadline = time.monotonic() + timeout
         while not done():
@@ -92,19 +99,23 @@ class Terminal:
 
 @pytest.fixture
 def on_terminal(tmp_path: Path) -> Callable:
-    """`on_terminal(*arguments)`: a context in which `typhoon` runs on a terminal of its own."""
+    """`on_terminal(*arguments)`: a context in which `typhoon` runs on a terminal of its own.
+
+    With `stdin`, an open file, that is its standard input; it can still open the terminal.
+    """
 
     @contextmanager
-    def start(*arguments: str | Path) -> Iterator[Terminal]:
+    def start(*arguments: str | Path, stdin: IO[bytes] | None = None) -> Iterator[Terminal]:
         ours, theirs = pty.openpty()
         with subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
-            stdin=theirs,
+            stdin=theirs if stdin is None else stdin,
             stdout=theirs,
             stderr=theirs,
             cwd=tmp_path,
             env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
             start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
         ) as process:
             os.close(theirs)
             try:

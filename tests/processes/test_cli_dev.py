@@ -22,7 +22,7 @@ class Numbers(Spout):
     outputs = ["n"]
 
     def initialize(self, conf, context):
-        print("begins with", WORD, "in", os.getpid(), flush=True)
+        print("begins with", WORD, "in", os.getpid(), "now", flush=True)
 
     def next_tuple(self):
         pass
@@ -134,6 +134,24 @@ def test_ctrl_c_ends_it_and_closes_the_components(dev: Dev, number: signal.Signa
     assert dev.ended()
     assert "closed one" in dev.text
     assert "Traceback" not in dev.text
+
+
+def test_ctrl_c_on_a_terminal_is_taken_once(
+    tmp_path: Path, on_terminal: Callable, wait_until: Callable
+) -> None:
+    """Both processes get it; the run leaves it to the other, and is not told to drain."""
+    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    (tmp_path / "words.py").write_text("WORD = 'one'\n", encoding="utf-8")
+    with on_terminal("dev", "app.py", "--plain") as terminal:
+        text = terminal.read_until("now")
+        (pid,) = re.findall(r"begins with one in (\d+)", text)
+        terminal.press_ctrl_c()
+        text = terminal.read_to_the_end()
+        assert terminal.process.wait(10) == 0
+    wait_until(lambda: not psutil.pid_exists(int(pid)))
+    assert "closed one" in text
+    assert "draining" not in text
+    assert "Traceback" not in text
 
 
 def test_the_run_ends_with_its_parent(dev: Dev) -> None:

@@ -118,20 +118,25 @@ def test_several_streams_and_the_summary_after_them(
 def test_an_endless_topology_ends_after_so_many_lines(
     write_app: Callable, run_typhoon: Callable
 ) -> None:
-    options = ("--tap", "square", "--limit", "70", "-c", "endless=true")
+    options = ("--tap", "square", "--limit", "70", "--json", "-c", "endless=true")
     result = run_typhoon("run", write_app(NUMBERS), *options)
     assert result.returncode == 0, result.stderr
-    assert [one["n"] for one in objects(result.stdout)] == list(range(70))
+    *lines, summary = objects(result.stdout)
+    assert [one["n"] for one in lines] == list(range(70))
+    assert 70 <= summary["acked"] == summary["emitted"]["numbers"] < 1000
 
 
-def test_the_reader_may_go_away(write_app: Callable) -> None:
+def test_the_reader_may_go_away(write_app: Callable, tmp_path: Path) -> None:
     """As `typhoon run ... | head -n 3` does: the run ends, and complains of nothing."""
     typhoon = [sys.executable, "-m", "typhoon.cli", "run", str(write_app(NUMBERS))]
     line = f"{shlex.join(typhoon)} --tap square -c endless=true 2>errors | head -n 3"
     result = subprocess.run(
-        line, shell=True, capture_output=True, text=True, timeout=40, check=True, cwd=Path.cwd()
+        line, shell=True, capture_output=True, text=True, timeout=40, check=True, cwd=tmp_path
     )
     assert [one["n"] for one in objects(result.stdout)] == [0, 1, 2]
+    words = (tmp_path / "errors").read_text(encoding="utf-8")
+    assert "square: emitted" not in words  # nobody is left to be told how it went
+    assert not [word for word in ("error", "Error", "Exception") if word in words]
 
 
 @pytest.mark.parametrize(

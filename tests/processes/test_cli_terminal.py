@@ -4,6 +4,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,12 @@ from typhoon import Topology, bolt, spout
 
 @spout(outputs=["n"])
 def numbers():
-    yield from range(40)
+    yield from range(300)
 
 
 @bolt
 def show(n):
-    time.sleep(0.02)
+    time.sleep(0.003)
     print("number", n, "is here")
 
 
@@ -68,7 +69,7 @@ def test_what_a_component_prints_stands_above_the_table(
         text = terminal.read_to_the_end()
         assert terminal.process.wait(10) == 0
     shown = re.findall(r"^number (\d+) is here$", text, re.M)
-    assert shown == [str(n) for n in range(40)]
+    assert shown == [str(n) for n in range(300)]
     assert "capacity" in terminal.raw
     assert "capacity" not in text
 
@@ -102,6 +103,39 @@ seen = []
 def tup_is_first():
     seen.append(1)
     return len(seen) == 1
+"""
+
+
+def test_a_debugger_talks_to_the_terminal_where_data_comes_in(
+    write_app: Callable, on_terminal: Callable, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.write_text("one\ntwo\n", encoding="utf-8")
+    with data.open("rb") as lines, on_terminal("run", write_app(READING), stdin=lines) as terminal:
+        terminal.read_until("(Pdb)")
+        terminal.type("p line * 2")
+        terminal.read_until("'twotwo'")
+        terminal.type("c")
+        text = terminal.read_to_the_end()
+        assert terminal.process.wait(10) == 0, text
+    assert "acked 2" in text
+
+
+READING = """
+from typhoon import Topology, bolt
+from typhoon.components import StdinLines
+
+
+@bolt
+def look(line):
+    if line == "two":
+        breakpoint()
+    return None
+
+
+class Reading(Topology):
+    lines = StdinLines.spec()
+    looked = look.spec(inputs=[lines])
 """
 
 

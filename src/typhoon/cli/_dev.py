@@ -19,7 +19,7 @@ from typhoon.cli._run import Assignments, ConfigFile, Limit, Plain, Strict, Taps
 from typhoon.cli._watch import Snapshot, changed, snapshot
 from typhoon.cli._words import CommandLineError, say
 
-LOOK_S = 0.2
+LOOK_S = 0.1
 """How long a save may go unseen."""
 PATIENCE_S = 0.6
 """How long a run may take to stop before it is ended by force."""
@@ -95,6 +95,8 @@ def _run(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     it holds the one end of a pipe, and stops at once when the other is closed."""
     theirs, ours = os.pipe()
     terminal = terminal_settings()
+    # Ctrl-C on a terminal reaches both: that process leaves it to this one, from its first moment.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "typhoon.cli", "run", *arguments, f"--ends-with={theirs}"],
@@ -104,6 +106,7 @@ def _run(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         os.close(ours)
         raise
     finally:
+        signal.signal(signal.SIGINT, handler)
         os.close(theirs)
     try:
         yield process

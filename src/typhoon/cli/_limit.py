@@ -1,60 +1,63 @@
-"""``--limit`` without a tap: spouts that stop asking for data once enough was emitted."""
+"""``--limit``: spouts that have no more data once there was enough."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from typhoon.topology import ComponentSpec, TopologySpec
+
+Enough: TypeAlias = Callable[[], bool | None]
+"""Whether there was enough; None as long as that cannot be told. Asked on the spouts' threads."""
 
 
 class Quota:
     """How many tuples all spouts together may emit; a replay is one, too.
 
-    ``emitted`` says how many they have; until it is given, no spout is asked for data.
+    ``emitted`` says how many they have.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.emitted: Callable[[], int] | None = None
 
-    @property
-    def is_used_up(self) -> bool:
-        return self.emitted is not None and self.emitted() >= self.limit
+    def is_used_up(self) -> bool | None:
+        return None if self.emitted is None else self.emitted() >= self.limit
 
 
-def with_limit(spec: TopologySpec, quota: Quota) -> TopologySpec:
-    """``spec`` whose spouts written in Python have no more data once ``quota`` is used up.
+def with_limit(spec: TopologySpec, enough: Enough) -> TopologySpec:
+    """``spec`` whose spouts written in Python have no more data once there was ``enough``.
 
-    One call of ``next_tuple`` is never cut short, so that one which emits several tuples may go
-    beyond the limit.
+    They are not asked for any while that cannot be told. One call of ``next_tuple`` is never cut
+    short, so one that emits several tuples may go beyond the limit.
     """
-    components = {name: _limited(one, quota) for name, one in spec.components.items()}
+    components = {name: _limited(one, enough) for name, one in spec.components.items()}
     return replace(spec, components=components)
 
 
-def _limited(spec: ComponentSpec, quota: Quota) -> ComponentSpec:
+def _limited(spec: ComponentSpec, enough: Enough) -> ComponentSpec:
     if spec.kind != "spout" or spec.native is not None:
         return spec
     given = spec.component
     if isinstance(given, type):
-        return replace(spec, component=_class(given, quota))
+        return replace(spec, component=_class(given, enough))
     limited = copy.copy(given)
-    limited.__class__ = _class(type(given), quota)
+    limited.__class__ = _class(type(given), enough)
     return replace(spec, component=limited)
 
 
-def _class(spout: type, quota: Quota) -> type:
-    """A class as ``spout``, whose ``next_tuple`` looks at the quota first."""
+def _class(spout: type, enough: Enough) -> type:
+    """A class as ``spout``, whose ``next_tuple`` asks first whether there was enough."""
     own: Callable[[Any], None] = spout.next_tuple  # type: ignore[attr-defined]  # it was checked
 
     def next_tuple(self: Any) -> None:
-        if quota.is_used_up:
+        answer = enough()
+        if answer:
             raise StopIteration
-        if quota.emitted is not None:
+        if answer is not None:
             own(self)
 
     body = {

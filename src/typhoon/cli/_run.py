@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from typhoon.cli._limit import Quota, with_limit
+from typhoon.cli._limit import Enough, Quota, with_limit
 from typhoon.cli._load import default_name, file_of, load_topology, project_folder
 from typhoon.cli._options import Environment, Json, Target, seconds
+from typhoon.cli._orders import Orders, StopNow
 from typhoon.cli._pause import Pause, breakpoint_in, foreign_debugger
 from typhoon.cli._streamparse import settings, warn_about_globals
 from typhoon.cli._tap import Tap, with_tap, without_tap
@@ -175,65 +171,6 @@ def spec_workers(spec: TopologySpec, conf: dict[str, Any]) -> int:
     return wanted if isinstance(wanted, int) else 1
 
 
-class StopNow(KeyboardInterrupt):
-    """The second Ctrl-C: out of whatever is being waited for."""
-
-
-class Orders:
-    """What the user has asked for so far: to end at a time, to drain, to stop at once.
-
-    With a ``leader`` (a file descriptor) the user speaks to another process: Ctrl-C is its affair,
-    and when it closes the descriptor, or ends, this run stops at once.
-    """
-
-    def __init__(self, duration: float | None, leader: int | None = None) -> None:
-        self.pause = Pause()
-        self._duration = duration
-        self._leader = leader
-        self._deadline: float | None = None
-        self._signals = 0
-        self._running = False
-
-    def begin(self) -> None:
-        """The topology runs from now on: a signal means drain, and the time counts."""
-        self._running = self._leader is None
-        if self._duration is not None:
-            self._deadline = time.monotonic() + self._duration
-
-    @property
-    def interrupted(self) -> bool:
-        return self._signals > 0
-
-    @property
-    def to_end(self) -> bool:
-        """Whether it is time to drain. The time in a debugger does not count."""
-        now = time.monotonic() - self.pause.held_s
-        return self.interrupted or (self._deadline is not None and now >= self._deadline)
-
-    @contextmanager
-    def taken_from_signals(self) -> Iterator[None]:
-        before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            for one in before:
-                signal.signal(one, self._on_signal)
-            if self._leader is not None:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                threading.Thread(target=self._follow_leader, daemon=True, name="leader").start()
-            yield
-        finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._signals += 1
-        if self._signals > 1 or not self._running:
-            raise StopNow
-
-    def _follow_leader(self) -> None:
-        os.read(self._leader or 0, 1)  # nothing is ever written: this is its end
-        os.kill(os.getpid(), signal.SIGTERM)  # not to this thread: the main one may be asleep
-
-
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is to be run: ``taps`` are as typed."""
@@ -263,7 +200,8 @@ def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
     tap = Tap(view.write, wanted.limit) if wanted.taps else None
     quota = Quota(wanted.limit) if wanted.limit is not None and tap is None else None
     spec = wanted.spec if tap is None else with_tap(wanted.spec, wanted.taps, tap)
-    spec = spec if quota is None else with_limit(spec, quota)
+    enough = _enough(tap, quota)
+    spec = spec if wanted.limit is None else with_limit(spec, enough)
     # Where standard output carries data, what components print goes to the words, on stderr.
     words = redirect_stdout(sys.stderr) if as_json or tap is not None else nullcontext()
     orders.pause.view = view
@@ -272,7 +210,7 @@ def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
         topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)
         if quota is not None:
             quota.emitted = topology.emitted_by_spouts
-        clean = _follow(topology, view, orders, _enough(tap, quota))
+        clean = _follow(topology, view, orders, enough)
     if tap is not None and tap.error is not None:
         raise tap.error
     ended = Ended(without_tap(topology.stats()), topology.failure, clean)
@@ -281,16 +219,14 @@ def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
     return ended
 
 
-def _enough(tap: Tap | None, quota: Quota | None) -> Callable[[], bool]:
+def _enough(tap: Tap | None, quota: Quota | None) -> Enough:
     """Whether ``--limit`` has been reached, or nobody reads what is tapped."""
     if tap is not None:
         return tap.full.is_set
-    return (lambda: False) if quota is None else (lambda: quota.is_used_up)
+    return (lambda: False) if quota is None else quota.is_used_up
 
 
-def _follow(
-    topology: LocalTopology, view: View, orders: Orders, enough: Callable[[], bool]
-) -> bool:
+def _follow(topology: LocalTopology, view: View, orders: Orders, enough: Enough) -> bool:
     """Show ``topology`` until it ends, of itself or by order. False if something was left."""
     began = due = time.monotonic()
     while not _wait(topology, orders.pause):

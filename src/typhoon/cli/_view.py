@@ -238,11 +238,12 @@ class LiveView:
         self._paused = False
 
     def _start(self) -> None:
-        from rich.console import Console  # 75 ms that a short run, or one without a terminal, saves
-        from rich.live import Live
+        from rich.live import Live  # 75 ms that a short run, or one without a terminal, saves
+
+        from typhoon.cli._console import SharedConsole
 
         self._live = Live(
-            console=Console(stderr=True),
+            console=SharedConsole(self._drawing),
             auto_refresh=False,
             transient=True,
             redirect_stdout=sys.stdout.isatty(),

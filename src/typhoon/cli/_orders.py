@@ -1,0 +1,72 @@
+"""What the user asks of a run while it runs: by signals, by ``--for``, by another process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from typhoon.cli._pause import Pause
+
+
+class StopNow(KeyboardInterrupt):
+    """The second Ctrl-C: out of whatever is being waited for."""
+
+
+class Orders:
+    """What the user has asked for so far: to end at a time, to drain, to stop at once.
+
+    With a ``leader`` (a file descriptor) the user speaks to another process: Ctrl-C is its affair,
+    and when it closes the descriptor, or ends, this run stops at once.
+    """
+
+    def __init__(self, duration: float | None, leader: int | None = None) -> None:
+        self.pause = Pause()
+        self._duration = duration
+        self._leader = leader
+        self._deadline: float | None = None
+        self._signals = 0
+        self._running = False
+
+    def begin(self) -> None:
+        """The topology runs from now on: a signal means drain, and the time counts."""
+        self._running = self._leader is None
+        if self._duration is not None:
+            self._deadline = time.monotonic() + self._duration
+
+    @property
+    def interrupted(self) -> bool:
+        return self._signals > 0
+
+    @property
+    def to_end(self) -> bool:
+        """Whether it is time to drain. The time in a debugger does not count."""
+        now = time.monotonic() - self.pause.held_s
+        return self.interrupted or (self._deadline is not None and now >= self._deadline)
+
+    @contextmanager
+    def taken_from_signals(self) -> Iterator[None]:
+        before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for one in before:
+                signal.signal(one, self._on_signal)
+            if self._leader is not None:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                threading.Thread(target=self._follow_leader, daemon=True, name="leader").start()
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1 or not self._running:
+            raise StopNow
+
+    def _follow_leader(self) -> None:
+        os.read(self._leader or 0, 1)  # nothing is ever written: this is its end
+        os.kill(os.getpid(), signal.SIGTERM)  # not to this thread: the main one may be asleep
