@@ -16,8 +16,9 @@ use typhoon_core::flow::{Emits, Outlet, Place};
 use typhoon_core::native::{Native, Spec, Value};
 
 use crate::clock::{self, WorkerClock};
-use crate::component::{Component, Executor, Kit, Request};
+use crate::component::{Component, Kit, Request};
 use crate::errors;
+use crate::executor::Executor;
 use crate::handle::{Aside, Handle, Stream};
 use crate::outward::receive;
 use crate::plan::{ExecutorPlan, OutletPlan, TaskPlan, WorkerPlan};

@@ -6,7 +6,8 @@
 //! | `tuple.rs` | `Tuple`: hand-made, since one is bound for every call of `process` |
 //! | `handle.rs` | what a component or a kept tuple holds of the engine; it outlives it |
 //! | `outward/` | emit, ack and fail, from the owner's thread and from any other |
-//! | `component.rs` | the engine's `Component`, by calling Python |
+//! | `component.rs` | the types that the engine is compiled for; its `Component` |
+//! | `executor/` | that, by calling Python: spouts, bolts, batches |
 //! | `payload.rs`, `hash.rs` | values on their way; the stable hash of fields grouping |
 //! | `engine.rs`, `plan.rs` | the `Engine` class that a worker drives |
 //! | `stepper.rs` | one line of it, driven by an event loop |
@@ -20,6 +21,7 @@ mod clock;
 mod component;
 mod engine;
 mod errors;
+mod executor;
 mod handle;
 mod hash;
 mod outward;
