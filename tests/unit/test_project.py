@@ -53,7 +53,7 @@ def test_the_version_is_the_same_everywhere(root: Path) -> None:
     assert f"## [{version}]" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", [*LOCKS, "streamparse"])
+@pytest.mark.parametrize("name", [*LOCKS, "data", "streamparse"])
 def test_a_lock_file_names_no_registry_and_pins_all_with_hashes(root: Path, name: str) -> None:
     text = (root / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     assert "://" not in text
