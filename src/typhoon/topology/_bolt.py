@@ -48,7 +48,7 @@ class Bolt(Component, BoltBase):
     timeout_secs: ClassVar[float | None] = None
     """Coroutines: one that takes longer is cancelled, and its tuple fails; None: no limit."""
 
-    def process_tick(self, tup: Tuple) -> None:
+    def process_tick(self, tup: Tuple) -> Any:
         """Called every ``tick_freq_secs``, between tuples; the tick itself needs no ack."""
 
     @class_or_instance

@@ -87,14 +87,15 @@ class Component:
     _component_name: ClassVar[str | None] = None
     """The id that it has where ``spec`` gives none, in place of the attribute's name."""
 
-    def initialize(self, conf: Mapping[str, Any], context: Any) -> None:
+    # Any, since a bolt of coroutines may make a coroutine of it; nothing that is returned is used.
+    def initialize(self, conf: Mapping[str, Any], context: Any) -> Any:
         """Called once per task, before anything else and always on the thread that runs it.
 
         ``conf`` is the whole configuration, ``context`` says where the task stands. What cannot be
         copied or pickled (connections, files) is opened here. Raising ends the topology's start.
         """
 
-    def close(self) -> None:
+    def close(self) -> Any:
         """Called once per task when it ends, on the same thread; not after a crash."""
 
     logger = _ClassLogger()

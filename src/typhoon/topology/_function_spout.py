@@ -48,13 +48,13 @@ class FunctionSpout(Decorated[P, R], ReliableSpout):
         if isinstance(self._source, GeneratorType):
             self._source.close()
 
-    def _stopped(self) -> None:
-        """The source raised. A function is called again, a generator cannot be."""
-        if isinstance(self._source, GeneratorType) and self._source.gi_frame is None:
-            self.report_error(
-                f"{self.outlet.who} raised, and a generator that raised is over: "
-                "this task has no more data"
-            )
+    @property
+    def broken(self) -> str | None:
+        """Why this task cannot have given all its data. A function that raised is called again, a
+        generator cannot be."""
+        if not isinstance(self._source, GeneratorType) or self._source.gi_frame is not None:
+            return None
+        return f"{self.outlet.who} raised, and a generator that raised is over"
 
     def _replay(
         self, tup_id: Hashable, counts: dict[Hashable, int], limit: int, story: str
@@ -159,13 +159,7 @@ def _tracked(named: str, outlet: Outlet) -> Callable[[Any], None]:
     bare, read, name, emit = outlet.bare, outlet.read, outlet.name, SpoutBase.emit
 
     def next_tuple(self: FunctionSpout[..., Any]) -> None:
-        try:
-            number, item = next(self._items)
-        except StopIteration:
-            raise
-        except Exception:
-            self._stopped()
-            raise
+        number, item = next(self._items)
         try:
             if type(item) in bare:
                 values: Any = (item,)
@@ -195,13 +189,7 @@ def _untracked(outlet: Outlet) -> Callable[[Any], None]:
     bare, read, name, emit = outlet.bare, outlet.read, outlet.name, SpoutBase.emit
 
     def next_tuple(self: FunctionSpout[..., Any]) -> None:
-        try:
-            number, item = next(self._items)
-        except StopIteration:
-            raise
-        except Exception:
-            self._stopped()
-            raise
+        number, item = next(self._items)
         try:
             if type(item) in bare:
                 emit(self, (item,))

@@ -62,6 +62,7 @@ class Shell:
         self.replays = 0
         self.buried = 0
         self.calls: CoroutineCalls | None = None
+        self.broken: TopologyFailedError | None = None
 
     # What the engine calls, in this order ------------------------------------------------------
 
@@ -119,6 +120,12 @@ class Shell:
             failure.__cause__ = error
             self.stop(failure, True)
             return "exit"
+        if phase == "next_tuple" and (why := getattr(self.instances[slot], "broken", None)):
+            self.broken = TopologyFailedError(
+                f"spout '{self.spec.id}' has not given all its data: {why}: {_text(error)}",
+                hint="mend what it raises, or catch it in the generator, and run again",
+            )
+            self.broken.__cause__ = error
         if tup is not None and self.spec.on_error == "dead-letter":
             return self._bury_input(slot, error, [tup] if one is not None else tup)
         return "drop" if self.spec.on_error == "drop" else "fail"

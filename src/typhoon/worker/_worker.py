@@ -241,7 +241,8 @@ class Worker:
                 engine.tick(planned.number)
 
     def finish(self, timeout: float) -> None:
-        """After draining: one last tick for each component that has ticks, then close."""
+        """After draining: one last tick for each component that has ticks, then close. A source that
+        broke has ended, too; that its data is not complete is a failure."""
         engine, plan = self._engine, self._plan
         deadline = time.monotonic() + timeout
         if engine is not None and plan is not None and not self._again and not self.is_done:
@@ -253,6 +254,9 @@ class Worker:
                     while not self.is_idle() and time.monotonic() < deadline and not self.is_done:
                         time.sleep(0.001)
         self.close(max(2.0, deadline - time.monotonic()))
+        for planned in () if plan is None else plan.executors:
+            if planned.shell is not None:
+                self.failure = self.failure or planned.shell.broken
 
     def pending(self, most: int = 10) -> list[Any]:
         """Names (tup_ids) of pending tuples, the oldest first: what a wait waits for."""
