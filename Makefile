@@ -79,11 +79,12 @@ test-fast: setup  ## the tests for between two edits, under three minutes: Rust,
 	$(BIN)/pytest -q -m 'not slow' tests/unit tests/topologies
 
 .PHONY: lint
-lint: setup  ## ruff, mypy, stubtest, rustfmt, clippy
+lint: setup  ## ruff, mypy, pyright, stubtest, rustfmt, clippy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
 	$(BIN)/mypy --strict examples
+	$(BIN)/basedpyright
 	MYPYPATH=src $(BIN)/python -m mypy.stubtest typhoon._core
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings

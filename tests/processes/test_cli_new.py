@@ -76,6 +76,15 @@ def test_it_is_typed(made: Path) -> None:
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.slow
+def test_its_types_satisfy_editors(made: Path, tmp_path: Path) -> None:
+    config = tmp_path / "pyright.json"
+    settings = {"include": [str(made)], "typeCheckingMode": "standard"}
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    result = run("basedpyright", "-p", str(config), "--pythonpath", sys.executable, cwd=made)
+    assert result.returncode == 0, result.stdout
+
+
 def test_every_order_of_its_page_works(made: Path, run_typhoon: Callable) -> None:
     page = (made / "README.md").read_text(encoding="utf-8")
     orders = [line.split("  ")[2].split() for line in page.splitlines() if line.startswith("    ")]

@@ -92,9 +92,7 @@ impl Stepper {
 
     /// One round. The seconds until the next one; None when the worker is stopping.
     fn step(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        if let Some(waker) = self.shared.peers[self.line].waker() {
-            waker.wait(Some(Duration::ZERO), &[]);
-        }
+        self.hush();
         self.aside.touched.store(false, Ordering::Relaxed);
         let rest = self.enter(py, Loop::step)?;
         Ok(rest
@@ -108,6 +106,13 @@ impl Stepper {
             waker.wait(Some(Duration::ZERO), &[]);
         }
         self.shared.is_stopping()
+    }
+
+    /// Make `fileno()` unreadable until something new happens; a step must follow by itself.
+    fn hush(&self) {
+        if let Some(waker) = self.shared.peers[self.line].waker() {
+            waker.wait(Some(Duration::ZERO), &[]);
+        }
     }
 
     /// Close the components.

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("typhoon.worker")
 
+GATHER_S = 0.002
+"""Steps of the line for what comes from outside are no closer to each other than this."""
 CANCEL_S = 1.0
 """How long coroutines may go on after they were cancelled, before ``close`` is called."""
 END_S = 1.7
@@ -424,6 +426,7 @@ class _Steps:
         self._end = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._again = False
+        self._stepped = 0.0
 
     async def done(self) -> None:
         fd = self._stepper.fileno()
@@ -437,11 +440,21 @@ class _Steps:
                 self._timer.cancel()
 
     def _rung(self) -> None:
-        if not self._again:
+        """Step, but not for each tuple where they come in quick succession: waking the event loop
+        costs more than what it does then."""
+        if self._again:
+            return
+        soon = self._stepped + GATHER_S
+        if self._loop.time() >= soon:
             self._step()
+            return
+        self._stepper.hush()
+        self._again = True
+        self._loop.call_at(soon, self._step)
 
     def _step(self) -> None:
         self._again = False
+        self._stepped = self._loop.time()
         if self._end.done():
             return
         try:
