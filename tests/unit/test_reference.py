@@ -49,6 +49,21 @@ def test_every_error_has_a_heading_of_its_own() -> None:
     assert sorted(re.findall(r"^### (\w+)$", page, re.M)) == sorted(errors.__all__)
 
 
+WHOSE = {
+    "The author's": "The topology's author can mend these",
+    "The operator's": "Whoever runs the topology can mend these",
+    "Ours": "We must mend this one",
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(errors.__all__) - {"TyphoonError", "EmitError"}))
+def test_an_error_stands_with_those_whose_fault_it_is(name: str) -> None:
+    page = (REFERENCE / "errors.md").read_text(encoding="utf-8")
+    heading = WHOSE[getattr(errors, name).__doc__.partition(":")[0]]
+    section = re.split(rf"^## {heading}$", page, flags=re.M)[1].partition("\n## ")[0]
+    assert f"\n### {name}\n" in section
+
+
 VERBS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
