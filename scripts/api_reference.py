@@ -96,7 +96,10 @@ def _class(cls: type) -> Iterator[str]:
     constructor = _constructor(cls)
     derived = f"; a `{above.__name__}`" if above else ""
     yield f"`{cls.__name__}{constructor}`{derived}\n"
-    yield _text(cls) + "\n"
+    text = _text(cls)
+    yield text + "\n"
+    if "\n- " in text:  # or the members would go on with that list
+        yield "Its members:\n"
     for base in own:
         yield from _members(base)
 
@@ -185,7 +188,7 @@ def _shown(signature: inspect.Signature) -> str:
 
 
 def _parameter(one: inspect.Parameter) -> str:
-    stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
+    stars = str(one).partition(one.name)[0]
     kind = "" if one.annotation is one.empty else f": {_type(one.annotation)}"
     if one.default is one.empty:
         return f"{stars}{one.name}{kind}"
