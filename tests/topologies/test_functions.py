@@ -350,7 +350,7 @@ def test_a_generator_that_raises_ends_the_topology_as_failed_when_it_has_drained
         raise OSError("no more disk")
 
     seen = []
-    with pytest.raises(TopologyFailedError, match="not given all its data: .*no more disk"):
+    with pytest.raises(TopologyFailedError, match=r"not given all its data: .*no more disk"):
         run(Topology.chain(numbers, gather(seen)))
     assert seen == [1]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("typhoon.worker")
 
-GATHER_S = 0.002
+GATHER_S = 0.001
 """Steps of the line for what comes from outside are no closer to each other than this."""
 CANCEL_S = 1.0
 """How long coroutines may go on after they were cancelled, before ``close`` is called."""

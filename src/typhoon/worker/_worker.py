@@ -241,8 +241,8 @@ class Worker:
                 engine.tick(planned.number)
 
     def finish(self, timeout: float) -> None:
-        """After draining: one last tick for each component that has ticks, then close. A source that
-        broke has ended, too; that its data is not complete is a failure."""
+        """After draining: one last tick for each component that has ticks, then close. That a
+        source broke, and its data is not complete, is a failure."""
         engine, plan = self._engine, self._plan
         deadline = time.monotonic() + timeout
         if engine is not None and plan is not None and not self._again and not self.is_done:
