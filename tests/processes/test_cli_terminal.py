@@ -85,7 +85,7 @@ def test_a_debugger_holds_the_table_and_the_time_outs(
         terminal.read_until("('n', 20)")
         before = len(terminal.raw)
         terminal.read_for(3.0)
-        assert terminal.raw[before:].strip() in {"", "(Pdb)"}
+        assert "(Pdb)".endswith(terminal.raw[before:].strip())  # the prompt, or the rest of it
         terminal.type("continue")
         text = terminal.read_to_the_end()
         assert terminal.process.wait(10) == 0, text

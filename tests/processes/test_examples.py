@@ -65,7 +65,8 @@ def test_word_count_of_functions_says_which_folder_is_missing(tmp_path: Path) ->
     example = EXAMPLES[0].with_name("word_count_functions.py")
     result = _run(example, "-c", f"input.path={missing}")
     assert f"there is no {missing}" in result.stderr
-    assert "this task has no more data" in result.stderr
+    assert result.returncode == 1
+    assert "spout 'lines' has not given all its data" in result.stderr
 
 
 @pytest.mark.parametrize("count", [500, 37])
