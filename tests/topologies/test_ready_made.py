@@ -85,7 +85,9 @@ def test_encoding_and_errors(tmp_path, caplog):
     assert lines(FileLines(file, errors="replace")) == ["gr��er", "plain"]
     result = complete_topology(reading(FileLines(file)))
     assert result["lines"] == [("plain",)]
-    assert "UnicodeDecodeError" in result.stats.components[0].last_error
+    said = result.stats.components[0].last_error
+    assert f"{file}, the line that ends at byte" in said
+    assert "errors='replace'" in said
 
 
 @pytest.mark.parametrize("kind", [FileLines, StdinLines])

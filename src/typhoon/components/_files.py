@@ -9,12 +9,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from typhoon.components._lines import check_encoding, without_end
+from typhoon.components._lines import check_encoding, text_of
 from typhoon.topology import ReliableSpout
 
 Paths: TypeAlias = "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
 
 PATH_KEY = "input.path"
+
+
+WHERE = "{}, the line that ends at byte {}"
 
 
 class FileLines(ReliableSpout):
@@ -89,8 +92,8 @@ class FileLines(ReliableSpout):
             return b""
 
     def _emit_line(self, file: _File, line: bytes) -> None:
-        text = without_end(line).decode(self.encoding, self.errors)
         offset = file.offset
+        text = text_of(line, self.encoding, self.errors, WHERE, file.name, offset)
         self._marks[file.name].begin(offset)
         self.emit([text], tup_id=(file.name, offset))
 

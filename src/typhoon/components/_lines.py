@@ -18,6 +18,16 @@ def check_encoding(encoding: str) -> None:
         )
 
 
-def without_end(line: bytes) -> bytes:
-    """``line`` without its newline, whether Unix or Windows wrote it."""
-    return line.removesuffix(b"\n").removesuffix(b"\r")
+def text_of(line: bytes, encoding: str, errors: str, where: str, *place: object) -> str:
+    """``line`` decoded, without its newline, whether Unix or Windows wrote it.
+
+    Raises ``ValueError`` for one that cannot be decoded; ``where``, with ``place`` in its braces,
+    says which it is.
+    """
+    try:
+        return line.removesuffix(b"\n").removesuffix(b"\r").decode(encoding, errors)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{where.format(*place)}: {error}; the line is left out\n"
+            "hint: name its encoding=, or read it all the same by errors='replace'"
+        ) from None

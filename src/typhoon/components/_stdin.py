@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from typhoon.components._lines import check_encoding, without_end
+from typhoon.components._lines import check_encoding, text_of
 from typhoon.topology import ReliableSpout
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class StdinLines(ReliableSpout):
         number, line = taken
         if not line:
             raise StopIteration
-        text = without_end(line).decode(self.encoding, self.errors)
+        text = text_of(line, self.encoding, self.errors, "standard input, line {}", number)
         self._input.under_way[number] = line
         self.emit([text], tup_id=number)
 
