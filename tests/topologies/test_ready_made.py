@@ -9,6 +9,7 @@ import pytest
 
 from typhoon import LocalCluster, ReliableSpout, TopologyBuilder, TopologyFailedError
 from typhoon.components import FileLines, JsonLines, Print, StdinLines
+from typhoon.components._files import _File
 from typhoon.testing import Capture, complete_topology, run_bolt
 
 
@@ -76,6 +77,28 @@ def test_a_list_of_paths_is_read_in_its_order_each_file_once(tmp_path):
     for name in "ab":
         (tmp_path / name).write_text(f"{name}\n", encoding="utf-8")
     assert lines(FileLines([tmp_path / "b", f"{tmp_path}/*"])) == ["b", "a"]
+
+
+def test_a_file_that_breaks_off_fails_the_topology_when_the_others_are_read(tmp_path, monkeypatch):
+    for name in "ab":
+        (tmp_path / name).write_text(f"{name}1\n{name}2\n", encoding="utf-8")
+    whole = _File.next_line
+
+    def breaking(self, *, complete):
+        if self.name.endswith("a") and self.offset:
+            raise OSError(5, "Input/output error")
+        return whole(self, complete=complete)
+
+    monkeypatch.setattr(_File, "next_line", breaking)
+    seen = Capture()
+    builder = TopologyBuilder("broken")
+    builder.set_spout("lines", FileLines(f"{tmp_path}/*"))
+    builder.set_bolt("seen", seen).shuffle_grouping("lines")
+    with LocalCluster() as cluster:
+        running = cluster.submit("broken", builder)
+        with pytest.raises(TopologyFailedError, match="could not be read from byte 3 on"):
+            running.wait_until_drained(timeout=20)
+    assert sorted(tup.values[0] for tup in seen.tuples) == ["a1", "b1", "b2"]
 
 
 def test_encoding_and_errors(tmp_path, caplog):
@@ -196,7 +219,7 @@ def test_no_file_is_an_error_at_the_start(tmp_path, paths, words):
     assert words in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_reported_and_left_out(tmp_path):
+def test_a_file_that_vanishes_fails_the_topology_too(tmp_path):
     one, other = tmp_path / "1", tmp_path / "2"
     for file in (one, other):
         file.write_text("x\n", encoding="utf-8")
@@ -206,9 +229,8 @@ def test_a_file_that_cannot_be_read_is_reported_and_left_out(tmp_path):
             super().initialize(conf, context)
             one.unlink()
 
-    result = complete_topology(reading(Vanishing([one, other])))
-    assert result["lines"] == [("x",)]
-    assert "FileNotFoundError" in result.stats.components[0].last_error
+    with pytest.raises(TopologyFailedError, match="could not be read from byte 0 on"):
+        complete_topology(reading(Vanishing([one, other])))
 
 
 # Print ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""When the line of the coroutines is stepped: at once after a pause, gathered in a burst, never not."""
+"""When the line of the coroutines is stepped: at once after a pause, in a burst together."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from typhoon.worker._coroutines import GATHER_S, _Steps
 
 
 class FakeStepper:
-    """Rung through a pipe, as the real one through its waker; what is handed in waits for a step."""
+    """Rung through a pipe, as the real one by its waker; what is handed in waits for a step."""
 
     def __init__(self) -> None:
         self.read, self.write = os.pipe()

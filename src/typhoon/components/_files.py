@@ -30,7 +30,8 @@ class FileLines(ReliableSpout):
 
     A line is tracked under ``(path, offset)``, the offset in bytes at which the next line begins,
     and emitted again when it fails, ``max_fails`` times. A line that ``encoding`` and ``errors``
-    cannot decode is reported and left out. With ``follow`` the end of a file is not its end: what
+    cannot decode is reported and left out; a file that
+    breaks off ends the topology as failed, once the others are read. With ``follow`` the end of a file is not its end: what
     is appended is emitted as soon as its line is complete, and the spout never ends.
 
     To go on where an earlier run stopped, override ``progress`` to remember how far it got, and
@@ -54,6 +55,9 @@ class FileLines(ReliableSpout):
         self.errors = errors
         self.follow = follow
         self.start_at = dict(start_at or {})
+
+    broken: str | None = None
+    """Which file has not given all its lines; the topology then ends as failed, once drained."""
 
     def progress(self, path: str, offset: int) -> None:
         """Every line of ``path`` that ends at or before ``offset`` is acked or given up.
@@ -87,9 +91,10 @@ class FileLines(ReliableSpout):
     def _next_line(self, file: _File) -> bytes:
         try:
             return file.next_line(complete=self.follow)
-        except OSError as error:
-            self.report_error(error)
-            return b""
+        except OSError:
+            self._files.popleft().close()
+            self.broken = f"{file.name} could not be read from byte {file.offset} on"
+            raise
 
     def _emit_line(self, file: _File, line: bytes) -> None:
         offset = file.offset
