@@ -30,9 +30,9 @@ class FileLines(ReliableSpout):
 
     A line is tracked under ``(path, offset)``, the offset in bytes at which the next line begins,
     and emitted again when it fails, ``max_fails`` times. A line that ``encoding`` and ``errors``
-    cannot decode is reported and left out; a file that
-    breaks off ends the topology as failed, once the others are read. With ``follow`` the end of a file is not its end: what
-    is appended is emitted as soon as its line is complete, and the spout never ends.
+    cannot decode is reported and left out; a file that breaks off ends the topology as failed,
+    once the others are read. With ``follow`` the end of a file is not its end: what is appended is
+    emitted as soon as its line is complete, and the spout never ends.
 
     To go on where an earlier run stopped, override ``progress`` to remember how far it got, and
     give what was remembered as ``start_at``: a path → the offset of the first line to emit.
