@@ -77,36 +77,39 @@ def _wait_until(
 class Holdings:
     """What this process holds that a finished test must have given back."""
 
-    threads: frozenset[str]
+    threads: dict[int, str]
+    """By number: the name of a thread changes when Python is done with it before the system is."""
     files: frozenset[str]
     processes: frozenset[str]
 
     @classmethod
     def now(cls) -> "Holdings":
-        return cls(frozenset(_threads()), frozenset(_open_files()), frozenset(_children()))
+        return cls(dict(_threads()), frozenset(_open_files()), frozenset(_children()))
 
     def beyond(self, before: "Holdings") -> list[str]:
         """One line for each thing that is held now and was not before."""
         return [
-            *(f"thread {name}" for name in sorted(self.threads - before.threads)),
+            *(f"thread {name}" for n, name in self.threads.items() if n not in before.threads),
             *(f"file handle {name}" for name in sorted(self.files - before.files)),
             *(f"child process {name}" for name in sorted(self.processes - before.processes)),
         ]
 
 
-def _threads() -> Iterator[str]:
+def _threads() -> Iterator[tuple[int, str]]:
     named = {thread.native_id: thread.name for thread in threading.enumerate()}
     tasks = Path("/proc/self/task")
     if not tasks.exists():  # not Linux: Python's own threads must do
-        yield from (f"{tid} ({name})" for tid, name in named.items())
+        yield from ((tid or 0, f"{tid} ({name})") for tid, name in named.items())
         return
     for task in tasks.iterdir():  # the engine's threads too, which Python does not know
         tid = int(task.name)
         try:
-            name = named.get(tid) or (task / "comm").read_text(encoding="utf-8").strip()
+            comm, state = (task / "stat").read_text(encoding="utf-8").rpartition(")")[::2]
+            name = named.get(tid) or comm.partition("(")[2]
+            where = (task / "wchan").read_text(encoding="utf-8") or "user code"
         except OSError:  # it ended while we looked
             continue
-        yield f"{tid} ({name})"
+        yield tid, f"{tid} ({name}, {state.split()[0]} in {where})"
 
 
 def _open_files() -> Iterator[str]:
