@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from typhoon.worker._coroutines import GATHER_S, _Steps
+from typhoon.worker._event_loop import GATHER_S, _Steps
 
 
 class FakeStepper:

@@ -144,7 +144,7 @@ class Worker:
     def _run(self, engine: Engine, plan: EnginePlan, line: int) -> None:
         try:
             if line == plan.coroutine_line:
-                from typhoon.worker._coroutines import CoroutineLine  # costs 30 ms: asyncio
+                from typhoon.worker._event_loop import CoroutineLine  # costs 30 ms: asyncio
 
                 shells = [one.shell for one in plan.executors if one.spec.coroutines and one.shell]
                 CoroutineLine(engine, line, shells, self._notice).run()
