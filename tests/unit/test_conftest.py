@@ -24,7 +24,7 @@ def leaky(pytester: pytest.Pytester, root: Path) -> pytest.Pytester:
         ("kept.append(socket.socket())", "file handle * socket:*"),
         (
             "threading.Thread(target=wait, name='stray', daemon=True).start()",
-            "thread * (stray)",
+            "thread * (stray, *)",
         ),
         ("kept.append(subprocess.Popen(['sleep', '5']))", "child process * (sleep)"),
     ],

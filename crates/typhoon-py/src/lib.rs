@@ -3,13 +3,13 @@
 //! | file | what passes through |
 //! |---|---|
 //! | `base.rs` | `SpoutBase`, `BoltBase`: hand-made types whose `emit` is called once per tuple |
-//! | `tuple.rs` | `Tuple`: hand-made, since one is bound for every call of `process` |
+//! | `tuple/` | `Tuple`: hand-made, since one is bound for every call of `process` |
 //! | `handle.rs` | what a component or a kept tuple holds of the engine; it outlives it |
 //! | `outward/` | emit, ack and fail, from the owner's thread and from any other |
 //! | `component.rs` | the types that the engine is compiled for; its `Component` |
 //! | `executor/` | that, by calling Python: spouts, bolts, batches |
 //! | `payload.rs`, `hash.rs` | values on their way; the stable hash of fields grouping |
-//! | `engine.rs`, `plan.rs` | the `Engine` class that a worker drives |
+//! | `engine/`, `plan.rs` | the `Engine` class that a worker drives |
 //! | `stepper.rs` | one line of it, driven by an event loop |
 //!
 //! Everything here runs with the GIL held unless a line says otherwise; that is what guards the raw pointers. The

@@ -1,5 +1,6 @@
 //! What drives a worker: loops (one per thread) on which executors take turns.
 
+mod anchor;
 mod bits;
 mod component;
 mod desk;
@@ -9,8 +10,9 @@ mod spout;
 mod traffic;
 mod watch;
 
+pub use anchor::{Anchor, Anchors, Input};
 pub use component::{Clock, Component, Kit, Next, Stop};
-pub use desk::{Anchor, Anchors, Desk, EmitError, Input};
+pub use desk::{Desk, EmitError};
 pub use line::{Loop, Rest};
 pub use shared::{ExecutorPlan, Figures, Gauge, Kind, Mail, Order, Peer, Plan, Shared, Status};
 pub use traffic::Traffic;

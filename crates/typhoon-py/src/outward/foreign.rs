@@ -12,8 +12,9 @@ use typhoon_core::engine::{Anchors, Desk, EmitError};
 use typhoon_core::flow::TaskId;
 
 use super::arguments::Extras;
-use super::emit::{check_direct, send, spout_send};
+use super::emit::{send, spout_send};
 use super::settle::settled_error;
+use super::special::check_direct;
 use super::values::{emit_error, to_payload};
 use crate::component::{Kit, Request};
 use crate::errors;

@@ -6,6 +6,7 @@ mod coroutine;
 mod emit;
 mod foreign;
 mod settle;
+mod special;
 mod values;
 mod wake;
 
