@@ -10,6 +10,7 @@
 //! | [`ack`] | roots and edges, the XOR ledger, the rotating time-out |
 //! | [`engine`] | the loop, the desk that a component works at, the traits that both sides meet in |
 //! | [`measure`] | counters and histograms that other threads may read at any time |
+//! | [`wire`] | what workers say to one another, as bytes |
 //! | [`native`] | components that are ready to use and need no interpreter |
 
 pub mod ack;
@@ -17,3 +18,4 @@ pub mod engine;
 pub mod flow;
 pub mod measure;
 pub mod native;
+pub mod wire;

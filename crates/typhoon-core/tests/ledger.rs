@@ -60,7 +60,7 @@ struct Bench {
 impl Bench {
     fn new(seed: u64) -> Self {
         Bench {
-            ledger: Ledger::new(5, 3, Arc::default(), seed),
+            ledger: Ledger::new((5, 0), 3, Arc::default(), seed),
             wheel: Wheel::new(Some(TIMEOUT), 0),
             edges: Edges::new(seed),
             now: 0,
@@ -254,7 +254,7 @@ proptest! {
         seed: u64,
         bursts in prop::collection::vec((0usize..3_000, 0usize..3_000), 1..8),
     ) {
-        let (mut ledger, wheel) = (Ledger::new(0, 0, Arc::default(), seed), Wheel::new(None, 0));
+        let (mut ledger, wheel) = (Ledger::new((0, 0), 0, Arc::default(), seed), Wheel::new(None, 0));
         let mut choice = Edges::new(seed);
         let (mut live, mut left, mut roots, mut takes) = (vec![], HashMap::new(), HashSet::new(), 0u64);
         for (opens, ends) in bursts {
@@ -289,7 +289,7 @@ fn generation(root: Root) -> u32 {
 fn a_slot_that_used_up_its_generations_rests() {
     let seed = u64::from(Root::GENERATIONS - 3);
     let (mut ledger, mut wheel) = (
-        Ledger::new(0, 0, Arc::default(), seed),
+        Ledger::new((0, 0), 0, Arc::default(), seed),
         Wheel::new(Some(TIMEOUT), 0),
     );
     let mut worn = HashMap::new();
@@ -318,7 +318,7 @@ fn ledgers_of_one_worker_know_their_own_roots() {
     let blocks: Arc<Blocks> = Arc::default();
     let wheel = Wheel::new(None, 0);
     let mut ledgers: Vec<Ledger<u64>> = (0..3)
-        .map(|id| Ledger::new(7, id, Arc::clone(&blocks), 9))
+        .map(|id| Ledger::new((7, 0), id, Arc::clone(&blocks), 9))
         .collect();
     let mut roots = Vec::new();
     for n in 0..20_000 {
@@ -338,7 +338,7 @@ fn ledgers_of_one_worker_know_their_own_roots() {
         assert!(matches!(ledgers[(id + 2) % 3].fail(root), Settled::Elsewhere));
         assert!(matches!(ledgers[id].settle(root, 0), Settled::Finished(_)));
     }
-    let stranger = Ledger::new(8, 0, Arc::default(), 9)
+    let stranger = Ledger::new((8, 0), 0, Arc::default(), 9)
         .open(1, 1, &wheel, 0)
         .unwrap();
     assert!(
@@ -350,7 +350,7 @@ fn ledgers_of_one_worker_know_their_own_roots() {
 /// A thread that was busy when the wheel should have turned opens trees with an old wheel; they live as long as others.
 #[test]
 fn a_late_wheel_shortens_no_life() {
-    let (mut ledger, mut wheel) = (Ledger::new(0, 0, Arc::default(), 1), Wheel::new(Some(TIMEOUT), 0));
+    let (mut ledger, mut wheel) = (Ledger::new((0, 0), 0, Arc::default(), 1), Wheel::new(Some(TIMEOUT), 0));
     let early = ledger.open(1, 1u64, &wheel, 0).unwrap();
     let late = ledger.open(1, 2, &wheel, 5 * TIMEOUT / 2).unwrap();
     let mut ended = Vec::new();

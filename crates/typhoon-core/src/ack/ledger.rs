@@ -17,6 +17,8 @@ pub enum Outcome {
     Failed,
     /// It was not complete within one to two time-outs.
     TimedOut,
+    /// A worker died, or could not be reached any more, that may have held a part of it.
+    Lost,
 }
 
 /// A tree that ended: what its spout task is told.
@@ -89,9 +91,10 @@ pub struct Ledger<T> {
 }
 
 impl<T> Ledger<T> {
-    /// `seed` makes the first generation, so that roots of an earlier worker with this index are strangers.
+    /// `worker` is the worker's index and its incarnation: roots of its earlier starts are strangers. `seed` makes the
+    /// first generation.
     #[must_use]
-    pub fn new(worker: u16, id: u16, blocks: Arc<Blocks>, seed: u64) -> Self {
+    pub fn new((worker, incarnation): (u16, u64), id: u16, blocks: Arc<Blocks>, seed: u64) -> Self {
         Ledger {
             worker,
             id,
@@ -99,7 +102,7 @@ impl<T> Ledger<T> {
             pages: Vec::new(),
             free: VecDeque::new(),
             resting: VecDeque::new(),
-            first_generation: seed as u32 % (Root::GENERATIONS - 1) + 1,
+            first_generation: Root::first_generation(incarnation, seed),
             pending: 0,
             sweep: None,
         }
@@ -236,9 +239,9 @@ impl<T> Ledger<T> {
         let slot = &mut page[root.slot() as usize % BLOCK];
         let ticket = std::mem::replace(&mut slot.ticket, Ticket::Free);
         let (task, born) = (slot.task, slot.born);
-        slot.generation += 1;
-        if slot.generation == Root::GENERATIONS {
-            slot.generation = 1;
+        let (next, again) = Root::next_generation(slot.generation);
+        slot.generation = next;
+        if again {
             self.resting.push_back((root.slot(), slot.turn));
         } else {
             self.free.push_back(root.slot());
@@ -253,6 +256,23 @@ impl<T> Ledger<T> {
             }),
             Ticket::Relay(relay) => Settled::Relay(*relay, outcome),
             Ticket::Free => Settled::Unknown,
+        }
+    }
+
+    /// End every tree now, as lost. `ended` is told of each.
+    pub fn lose_all(&mut self, mut ended: impl FnMut(Settled<T>)) {
+        for number in 0..self.pages.len() * BLOCK {
+            if self.pending == 0 {
+                return;
+            }
+            let Some(Some(page)) = self.pages.get(number / BLOCK) else {
+                continue;
+            };
+            let slot = &page[number % BLOCK];
+            if !matches!(slot.ticket, Ticket::Free) {
+                let root = Root::new(self.worker, number as u32, slot.generation);
+                ended(self.finish(root, Outcome::Lost));
+            }
         }
     }
 

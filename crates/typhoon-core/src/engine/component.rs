@@ -1,5 +1,5 @@
 use super::Desk;
-use crate::flow::Key;
+use crate::flow::{Key, Parcel};
 
 /// Nanoseconds of a clock that never goes back. Time comes in by this trait only.
 pub trait Clock {
@@ -9,7 +9,7 @@ pub trait Clock {
 /// The types that an engine is made of; the loop is compiled once per kit, with no dynamic call per tuple.
 pub trait Kit: Sized + 'static {
     /// The values of a tuple; cloning is cheap, since a copy goes to each receiving task.
-    type Payload: Key + Clone;
+    type Payload: Key + Parcel + Clone;
     /// What a spout task names its tuples by.
     type Token;
     /// What other threads may ask of a component (an emit from a thread pool, say).

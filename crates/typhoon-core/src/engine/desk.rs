@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{Anchor, Clock, Figures, Kit, Mail, Plan, Shared, Traffic};
 use crate::ack::{Edges, Finished, Ledger, Lineage, Outcome, Relay, Root, Settled, Wheel};
-use crate::flow::{Envelope, Key, Outlet, Pick, Queue, Route, TaskId, Way};
+use crate::flow::{Envelope, Key, Outlet, Parcel, Pick, Queue, Route, TaskId, Unsendable, Way};
 use crate::measure::Counter;
 
 /// Look at the clock, and at whether the worker is stopping, once per so many tuples.
@@ -23,6 +23,8 @@ pub enum EmitError<E> {
     TooManyTrees,
     /// The named task does not subscribe to the stream, or not by direct grouping.
     NotATarget(TaskId),
+    /// A receiver runs in another worker, and a value has no form in bytes.
+    Unsendable(Unsendable),
 }
 
 /// What a component works with during a call: everything of its loop but the components themselves.
@@ -30,6 +32,8 @@ pub struct Desk<K: Kit> {
     pub clock: K::Clock,
     pub(super) shared: Arc<Shared<K>>,
     pub(super) traffic: Traffic<K>,
+    /// This worker's index.
+    worker: u16,
     pub(super) ledger: Ledger<K::Token>,
     pub(super) wheel: Wheel,
     edges: Edges,
@@ -128,11 +132,12 @@ impl<K: Kit> Desk<K> {
         Desk {
             traffic: Traffic::new(Arc::clone(&shared), plan.line, &numbers, plan.high_water),
             ledger: Ledger::new(
-                plan.worker,
+                (plan.worker, plan.incarnation),
                 plan.line,
                 Arc::clone(&shared.blocks),
                 plan.seed ^ 0x5bd1_e995,
             ),
+            worker: plan.worker,
             wheel: Wheel::new(timeout, clock.now()),
             edges: Edges::new(plan.seed),
             pending: vec![0; tasks.len()],
@@ -341,6 +346,7 @@ impl<K: Kit> Desk<K> {
             }
             Outcome::Failed => figures.failed.add(1),
             Outcome::TimedOut => figures.timed_out.add(1),
+            Outcome::Lost => figures.lost.add(1),
         }
         Some(finished)
     }
@@ -375,7 +381,7 @@ impl<K: Kit> Desk<K> {
         &mut self,
         slot: usize,
         stream: usize,
-        payload: K::Payload,
+        mut payload: K::Payload,
         mut anchor: A,
     ) -> Result<(), EmitError<<K::Payload as Key>::Error>> {
         let from = self.executor;
@@ -391,7 +397,11 @@ impl<K: Kit> Desk<K> {
             if self.traffic.held_back(from) >= self.hard_limit {
                 return Err(EmitError::Full);
             }
-            let way = Way::new(route.targets[index], outlet.source, outlet.stream);
+            let target = route.targets[index];
+            if self.traffic.is_abroad(target) {
+                payload = payload.pack().map_err(EmitError::Unsendable)?;
+            }
+            let way = Way::new(target, outlet.source, outlet.stream);
             let lineage = anchor.child(&mut self.edges);
             outlet.count.single.add(1);
             if !self.traffic.send(
@@ -453,6 +463,9 @@ impl<K: Kit> Desk<K> {
         if self.traffic.held_back(from) >= self.hard_limit {
             return Err(EmitError::Full);
         }
+        let abroad = targets.iter().any(|target| self.traffic.is_abroad(*target));
+        let packed = abroad.then(|| payload.clone().pack()).transpose();
+        let packed = packed.map_err(EmitError::Unsendable)?;
         self.emits += 1;
         outlet.count.other.add(1);
         outlet.count.copies.add(targets.len() as u64);
@@ -460,8 +473,12 @@ impl<K: Kit> Desk<K> {
         // All edges first: a tree must not end between the first copy and the last.
         let lineages: Vec<Lineage> = targets.iter().map(|_| anchor.child(&mut self.edges)).collect();
         for (target, lineage) in targets.iter().zip(lineages) {
+            let sent = match &packed {
+                Some(packed) if self.traffic.is_abroad(*target) => packed,
+                _ => &payload,
+            };
             let envelope = Envelope {
-                payload: payload.clone(),
+                payload: sent.clone(),
                 lineage,
                 way: Way::new(*target, source, stream),
             };
@@ -608,11 +625,15 @@ impl<K: Kit> Desk<K> {
         self.ledger.tokens(self.tasks[self.seat.task(slot)])
     }
 
+    /// Whose mailbox a settlement goes into that is for no tree of this loop.
     fn elsewhere(&self, root: Root) -> Option<u16> {
-        self.shared
-            .blocks
-            .owner(root)
-            .filter(|line| usize::from(*line) < self.shared.peers.len())
+        let worker = usize::from(root.worker());
+        let line = if worker == usize::from(self.worker) {
+            usize::from(self.shared.blocks.owner(root)?)
+        } else {
+            self.shared.lines + worker
+        };
+        (line < self.shared.peers.len()).then_some(line as u16)
     }
 
     #[inline(never)]
@@ -632,6 +653,13 @@ impl<K: Kit> Desk<K> {
             }
             Settled::Open | Settled::Unknown => {}
         }
+    }
+
+    /// Fail every tree that is pending here, and the inputs of every batch.
+    pub(super) fn lose_all(&mut self) {
+        let mut ended = Vec::new();
+        self.ledger.lose_all(|settled| ended.push(settled));
+        ended.into_iter().for_each(|settled| self.timed_out(settled));
     }
 
     pub(super) fn timed_out(&mut self, ended: Settled<K::Token>) {
@@ -656,7 +684,7 @@ impl<K: Kit> Desk<K> {
                 Outcome::Acked => self.pass(&lineage, made),
                 // The spout's own time-out speaks for the tree.
                 Outcome::TimedOut => {}
-                Outcome::Failed => lineage.each(|root, _| self.fail_root(root)),
+                Outcome::Failed | Outcome::Lost => lineage.each(|root, _| self.fail_root(root)),
             }
         }
     }

@@ -29,7 +29,9 @@ pub struct ExecutorPlan {
 /// The executors of one loop, spouts first, then down-stream; and what holds for all of them.
 pub struct Plan {
     pub line: u16,
+    /// The worker's index in the topology, and which start of it this is.
     pub worker: u16,
+    pub incarnation: u64,
     pub executors: Vec<ExecutorPlan>,
     /// None: trees never time out.
     pub message_timeout: Option<Duration>,
@@ -64,23 +66,30 @@ impl Gauge {
         self.inbox.load(Ordering::SeqCst) + self.coming.load(Ordering::SeqCst)
     }
 
-    pub(super) fn expect(&self, tuples: usize) {
+    pub(crate) fn expect(&self, tuples: usize) {
         self.coming.fetch_add(tuples, Ordering::SeqCst);
     }
 
-    pub(super) fn arrive(&self, tuples: usize) {
-        self.coming.fetch_sub(tuples, Ordering::SeqCst);
+    pub(crate) fn arrive(&self, tuples: usize) {
+        // What was lost with a link was taken off before, and may still be reported.
+        let less = |coming: usize| Some(coming.saturating_sub(tuples));
+        let _ = self.coming.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
     }
 
     pub(super) fn set(&self, queued: usize) {
         self.inbox.store(queued, Ordering::SeqCst);
     }
 
-    pub(super) fn wait(&self) {
+    /// Nothing is on the way any more: the link is gone.
+    pub(crate) fn forget(&self) {
+        self.coming.store(0, Ordering::SeqCst);
+    }
+
+    pub(crate) fn wait(&self) {
         self.awaited.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn take_awaited(&self) -> bool {
+    pub(crate) fn take_awaited(&self) -> bool {
         self.awaited.load(Ordering::SeqCst) && self.awaited.swap(false, Ordering::SeqCst)
     }
 }
@@ -95,8 +104,9 @@ pub struct Figures {
     /// Bolts: tuples acked and failed. Spouts: trees.
     pub acked: Counter,
     pub failed: Counter,
-    /// Spouts: trees that timed out.
+    /// Spouts: trees that timed out, and those that a dead worker may have had a part of.
     pub timed_out: Counter,
+    pub lost: Counter,
     /// Nanoseconds spent in turns, but for opening and closing.
     pub busy: Counter,
     /// Spouts: trees that have not ended.
@@ -138,30 +148,48 @@ pub struct Status {
     pub(super) turn: AtomicU32,
 }
 
-/// How others reach a loop.
+/// Who empties a mailbox, and how that one is woken.
+enum Bell {
+    /// A loop of this worker, which waits with it.
+    Loop(Waker),
+    /// The thread that carries mail to other workers.
+    Links(Arc<dyn Fn() + Send + Sync>),
+}
+
+/// How others reach a loop, or another worker.
 pub struct Peer<K: Kit> {
     pub mailbox: Mailbox<Mail<K>>,
-    /// None once its loop has ended.
-    waker: RwLock<Option<Waker>>,
+    /// None once its loop has ended, or before there are links.
+    bell: RwLock<Option<Bell>>,
     pub status: Status,
 }
 
 impl<K: Kit> Peer<K> {
     /// What its loop waits with; None once that has ended.
     pub fn waker(&self) -> Option<Waker> {
-        self.waker.read().unwrap_or_else(PoisonError::into_inner).clone()
+        match &*self.bell.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(Bell::Loop(waker)) => Some(waker.clone()),
+            _ => None,
+        }
     }
 
     /// Wake the loop, if there still is one.
     pub fn ring(&self) {
-        if let Some(waker) = &*self.waker.read().unwrap_or_else(PoisonError::into_inner) {
-            waker.ring();
+        match &*self.bell.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(Bell::Loop(waker)) => waker.ring(),
+            Some(Bell::Links(ring)) => ring(),
+            None => {}
         }
     }
 
     /// The loop has ended: give its descriptor back, however long somebody keeps a handle.
     pub fn hang_up(&self) {
-        self.waker.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.bell.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// From now on this rings for mail to another worker.
+    pub fn ring_by(&self, ring: Arc<dyn Fn() + Send + Sync>) {
+        *self.bell.write().unwrap_or_else(PoisonError::into_inner) = Some(Bell::Links(ring));
     }
 
     /// Hand in, and ring if the loop may be asleep.
@@ -179,6 +207,8 @@ pub enum Mail<K: Kit> {
     Settle(Vec<(Root, u64)>),
     Fail(Root),
     Reset(Root),
+    /// A worker is gone, or out of reach, that may have held a part of any tree that is pending now.
+    Lost,
     /// For the component of an executor (its number in the loop).
     Request(usize, K::Request),
     Order(Order),
@@ -199,6 +229,20 @@ pub enum Order {
     Look,
 }
 
+/// How much there is of everything in a worker.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extent {
+    /// Loops, one per thread, and executors.
+    pub lines: usize,
+    pub executors: usize,
+    /// Workers of the topology, this one too; 0 for a topology in one process.
+    pub workers: usize,
+    /// Executors of other workers.
+    pub elsewhere: usize,
+    /// (component, stream) pairs.
+    pub streams: usize,
+}
+
 const RUN: u8 = 0;
 const STOP: u8 = 1;
 
@@ -206,7 +250,11 @@ const STOP: u8 = 1;
 pub struct Shared<K: Kit> {
     pub places: Places,
     pub blocks: Arc<Blocks>,
+    /// The loops of this worker, then one for each worker of the topology.
     pub peers: Vec<Peer<K>>,
+    /// How many of them are loops.
+    pub lines: usize,
+    /// The executors of this worker, then those of others.
     pub gauges: Vec<Gauge>,
     pub figures: Vec<Arc<Figures>>,
     /// Members (executor numbers) of each loop in the topology, by ring number; 0 is unused.
@@ -216,25 +264,22 @@ pub struct Shared<K: Kit> {
 }
 
 impl<K: Kit> Shared<K> {
-    /// `streams`: how many (component, stream) pairs there are.
-    ///
     /// # Errors
     /// When the process has no file descriptors left for wakers.
-    pub fn new(
-        places: Places,
-        lines: usize,
-        executors: usize,
-        streams: usize,
-        rings: Vec<Vec<usize>>,
-    ) -> std::io::Result<Self> {
-        let peer = || {
+    pub fn new(places: Places, extent: Extent, rings: Vec<Vec<usize>>) -> std::io::Result<Self> {
+        let peer = |number| {
             Ok(Peer {
                 mailbox: Mailbox::default(),
-                waker: RwLock::new(Some(Waker::new()?)),
+                bell: RwLock::new(match number < extent.lines {
+                    true => Some(Bell::Loop(Waker::new()?)),
+                    false => None,
+                }),
                 status: Status::default(),
             })
         };
-        let gauges: Vec<Gauge> = (0..executors).map(|_| Gauge::default()).collect();
+        let gauges: Vec<Gauge> = (0..extent.executors + extent.elsewhere)
+            .map(|_| Gauge::default())
+            .collect();
         for (ring, members) in rings.iter().enumerate() {
             members
                 .iter()
@@ -243,9 +288,14 @@ impl<K: Kit> Shared<K> {
         Ok(Shared {
             places,
             blocks: Arc::default(),
-            peers: (0..lines).map(|_| peer()).collect::<std::io::Result<_>>()?,
+            peers: (0..extent.lines + extent.workers)
+                .map(peer)
+                .collect::<std::io::Result<_>>()?,
+            lines: extent.lines,
             gauges,
-            figures: (0..executors).map(|_| Arc::new(Figures::new(streams))).collect(),
+            figures: (0..extent.executors)
+                .map(|_| Arc::new(Figures::new(extent.streams)))
+                .collect(),
             rings,
             stop: AtomicU8::new(RUN),
             open: AtomicUsize::new(0),
@@ -274,14 +324,29 @@ impl<K: Kit> Shared<K> {
     }
 
     pub fn all_open(&self) -> bool {
-        self.open.load(Ordering::SeqCst) >= self.peers.len()
+        self.open.load(Ordering::SeqCst) >= self.lines
+    }
+
+    /// The loops of this worker.
+    pub fn loops(&self) -> &[Peer<K>] {
+        &self.peers[..self.lines]
+    }
+
+    /// Where mail to a worker goes. None for an index that the topology does not have.
+    pub fn abroad(&self, worker: u16) -> Option<&Peer<K>> {
+        self.peers.get(self.lines + usize::from(worker))
     }
 
     /// Give the same order to every loop.
     pub fn order(&self, order: Order) {
-        self.peers
+        self.loops()
             .iter()
             .for_each(|peer| peer.post(vec![Mail::Order(order)]));
+    }
+
+    /// Every tree that is pending in this worker may have lost a part: fail them.
+    pub fn lose_all(&self) {
+        self.loops().iter().for_each(|peer| peer.post(vec![Mail::Lost]));
     }
 
     /// A stamp of everything that happened so far if nothing is happening now: all loops wait with empty queues and no
@@ -289,7 +354,7 @@ impl<K: Kit> Shared<K> {
     #[must_use]
     pub fn quiet(&self) -> Option<u64> {
         let mut stamp = 0u64;
-        for Peer { status, .. } in &self.peers {
+        for Peer { status, .. } in self.loops() {
             let handled = status.handled.load(Ordering::SeqCst);
             if !status.quiet.load(Ordering::SeqCst) || status.posted.load(Ordering::SeqCst) != handled {
                 return None;
@@ -298,13 +363,14 @@ impl<K: Kit> Shared<K> {
                 .wrapping_add(status.rounds.load(Ordering::SeqCst))
                 .wrapping_add(handled);
         }
-        self.all_open().then_some(stamp)
+        let under_way = self.peers[self.lines..].iter().any(|peer| peer.mailbox.is_filled());
+        (self.all_open() && !under_way).then_some(stamp)
     }
 
     /// Has every spout task run out of data, with no tree pending?
     #[must_use]
     pub fn ended(&self) -> bool {
-        self.peers
+        self.loops()
             .iter()
             .all(|peer| peer.status.ended.load(Ordering::SeqCst))
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use super::bits::Bits;
 use super::{Kit, Mail, Shared};
 use crate::ack::Root;
-use crate::flow::{Envelope, Places, Queue};
+use crate::flow::{Envelope, Places, Queue, TaskId};
 
 /// The queues of one executor.
 struct Ends<P> {
@@ -25,6 +25,8 @@ pub struct Traffic<K: Kit> {
     shared: Arc<Shared<K>>,
     places: Places,
     line: u16,
+    /// There are other workers.
+    has_peers: bool,
     high_water: usize,
     /// By executor of this loop.
     ends: Vec<Ends<K::Payload>>,
@@ -50,10 +52,17 @@ impl<K: Kit> Traffic<K> {
             ends: numbers.iter().map(ends).collect(),
             ready: Bits::new(numbers.len()),
             has_parcels: false,
+            has_peers: shared.peers.len() > shared.lines,
             shared,
             line,
             high_water,
         }
+    }
+
+    /// Does a task run in another worker?
+    #[inline(always)]
+    pub(super) fn is_abroad(&self, task: TaskId) -> bool {
+        self.has_peers && usize::from(self.places[task as usize].line) >= self.shared.lines
     }
 
     /// Send a tuple on its way. False if it has to wait in the outbox of `from`.
@@ -161,7 +170,10 @@ impl<K: Kit> Traffic<K> {
     pub(super) fn settle_elsewhere(&mut self, line: u16, root: Root, edges: u64) {
         self.has_parcels = true;
         match self.parcels[line as usize].last_mut() {
-            Some(Mail::Settle(list)) => list.push((root, edges)),
+            Some(Mail::Settle(list)) => match list.last_mut() {
+                Some((last, sum)) if *last == root => *sum ^= edges,
+                _ => list.push((root, edges)),
+            },
             _ => self.parcels[line as usize].push(Mail::Settle(vec![(root, edges)])),
         }
     }

@@ -24,6 +24,17 @@ impl Way {
         Way(u64::from(destination) | u64::from(source) << TASK_BITS | u64::from(stream) << (2 * TASK_BITS))
     }
 
+    /// As another worker of the topology understands it.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0 & !Self::TIMED
+    }
+
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        Way(bits & !Self::TIMED)
+    }
+
     #[inline(always)]
     #[must_use]
     pub fn destination(self) -> TaskId {
@@ -57,6 +68,7 @@ impl Way {
 }
 
 /// A tuple on its way: 32 bytes when the payload is one word.
+#[derive(Debug)]
 pub struct Envelope<P> {
     pub payload: P,
     pub lineage: Lineage,

@@ -4,20 +4,20 @@ use super::TaskId;
 use crate::ack::Edges;
 use crate::measure::Counter;
 
-/// Where a task of this worker runs.
+/// Where a task runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Place {
-    /// The loop (one per thread).
+    /// The loop (one per thread); behind the loops of this worker, one more for each worker.
     pub line: u16,
     /// Which task of its executor it is.
     pub slot: u16,
     /// The executor's number within its loop.
     pub local: u32,
-    /// The executor's number in the worker.
+    /// The executor's number in the worker; behind its own, those elsewhere that it sends to.
     pub number: u32,
 }
 
-/// The places of all tasks of this worker, by task id.
+/// The places of all tasks of the topology, by task id.
 pub type Places = Arc<[Place]>;
 
 /// What a grouping by key asks of the values of a tuple.

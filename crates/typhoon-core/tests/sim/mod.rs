@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use typhoon_core::ack::Finished;
 use typhoon_core::engine::{Clock, Component, Desk, Kit, Next, Stop};
-use typhoon_core::flow::Key;
+use typhoon_core::flow::{Key, Parcel, Unsendable};
 use typhoon_core::native::{Native, Value, Values};
 
 /// Time moves by this much whenever somebody looks.
@@ -61,6 +61,20 @@ impl Values for Row {
 
     fn at<R>(&self, position: usize, read: impl FnOnce(Option<&Value>) -> R) -> R {
         read(self.0.get(position))
+    }
+}
+
+impl Parcel for Row {
+    fn pack(self) -> Result<Self, Unsendable> {
+        Ok(self)
+    }
+
+    fn packed(&self) -> &[u8] {
+        &[]
+    }
+
+    fn arrived(_: &[u8]) -> Self {
+        Row(Arc::default())
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use typhoon_core::ack::Edges;
-use typhoon_core::engine::{ExecutorPlan, Kind, Loop, Mail, Plan, Rest, Shared};
+use typhoon_core::engine::{ExecutorPlan, Extent, Kind, Loop, Mail, Plan, Rest, Shared};
 use typhoon_core::flow::{Outlet, Pick, Place, Route};
 
 use super::{Sim, SimClock, SimKit};
@@ -154,7 +154,13 @@ impl World {
                     .collect(),
             ],
         };
-        let shared = Arc::new(Shared::new(places.into(), lines, number, parts.len(), rings).unwrap());
+        let extent = Extent {
+            lines,
+            executors: number,
+            streams: parts.len(),
+            ..Extent::default()
+        };
+        let shared = Arc::new(Shared::new(places.into(), extent, rings).unwrap());
         let mut plans: Vec<(Vec<ExecutorPlan>, Vec<Sim>)> = (0..lines).map(|_| (vec![], vec![])).collect();
         for index in order {
             let part = &parts[index];
@@ -194,6 +200,7 @@ impl World {
             let plan = Plan {
                 line: line as u16,
                 worker: 0,
+                incarnation: 0,
                 executors,
                 message_timeout: rules.message_timeout,
                 high_water: rules.high_water,

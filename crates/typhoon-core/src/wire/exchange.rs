@@ -1,0 +1,281 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::message::TupleWriter;
+use super::{Garbled, Message};
+use crate::ack::Lineage;
+use crate::engine::{Kit, Mail, Shared};
+use crate::flow::{Envelope, TaskId};
+
+/// Tuples are put into messages of about this size.
+const MESSAGE: usize = 32 * 1024;
+
+/// What is to be sent to one worker; the urgent lane may overtake the other.
+pub trait Lanes {
+    fn urgent(&mut self, message: Vec<u8>);
+    fn bulk(&mut self, message: Vec<u8>);
+}
+
+/// What there is between this worker and another.
+#[derive(Default)]
+struct Side {
+    /// Messages of this session that may leave something to do at their receiver.
+    sent: AtomicU64,
+    received: AtomicU64,
+    /// Say [`Message::Lost`] before anything else.
+    mark: AtomicBool,
+    /// By executor of ours: tuples that came and for which no credit was given yet.
+    owed: Mutex<BTreeMap<u32, u32>>,
+}
+
+/// The two ends of all links of a worker: called by the thread that has the sockets, except where it says otherwise.
+pub struct Exchange<K: Kit> {
+    shared: Arc<Shared<K>>,
+    /// By worker.
+    sides: Vec<Side>,
+    high_water: usize,
+    /// A task of each executor of ours, by number: its name for others.
+    names: Vec<TaskId>,
+}
+
+impl<K: Kit> Exchange<K> {
+    #[must_use]
+    pub fn new(shared: Arc<Shared<K>>, high_water: usize) -> Self {
+        let mut names = vec![0; shared.figures.len()];
+        for (task, place) in shared.places.iter().enumerate().rev() {
+            if usize::from(place.line) < shared.lines
+                && let Some(name) = names.get_mut(place.number as usize)
+            {
+                *name = task as TaskId;
+            }
+        }
+        Exchange {
+            sides: (shared.lines..shared.peers.len())
+                .map(|_| Side::default())
+                .collect(),
+            names,
+            high_water,
+            shared,
+        }
+    }
+
+    /// A session with a worker begins: what came and went in an earlier one does not count any more. `again`: there was
+    /// an earlier one with the same incarnation, which may have lost a marker of ours.
+    pub fn connected(&self, worker: u16, again: bool) {
+        if let Some(side) = self.sides.get(usize::from(worker)) {
+            side.sent.store(0, Ordering::SeqCst);
+            side.received.store(0, Ordering::SeqCst);
+            side.mark.fetch_or(again, Ordering::SeqCst);
+        }
+    }
+
+    /// The session with a worker is gone, and with it all that was queued for it: tell whoever may have a tree of that.
+    pub fn lost(&self, worker: u16) {
+        let Some(side) = self.sides.get(usize::from(worker)) else {
+            return;
+        };
+        if let Some(peer) = self.shared.abroad(worker) {
+            drop(peer.mailbox.take(Vec::new()));
+        }
+        owed(side).clear();
+        let abroad = self.shared.lines + usize::from(worker);
+        for place in self.shared.places.iter().filter(|place| usize::from(place.line) == abroad) {
+            self.shared.gauges[place.number as usize].forget();
+        }
+        self.shared.lose_all();
+        for (other, side) in self.sides.iter().enumerate() {
+            if other != usize::from(worker) {
+                side.mark.store(true, Ordering::SeqCst);
+            }
+        }
+        self.shared.ring_all();
+    }
+
+    /// Put all that waits for a worker into messages.
+    pub fn fill(&self, worker: u16, lanes: &mut impl Lanes) {
+        let (Some(side), Some(peer)) = (self.sides.get(usize::from(worker)), self.shared.abroad(worker)) else {
+            return;
+        };
+        if side.mark.swap(false, Ordering::SeqCst) {
+            lanes.urgent(Message::<K::Payload>::Lost.write());
+        }
+        if let Some(credit) = self.credit(side) {
+            lanes.urgent(credit);
+        }
+        if !peer.mailbox.is_filled() {
+            return;
+        }
+        let mut tuples = TupleWriter::new(MESSAGE);
+        let mut settled = Vec::new();
+        let mut count = 0;
+        // Counted before the mailbox is empty: what is on its way is always seen in one place at least.
+        side.sent.fetch_add(1, Ordering::SeqCst);
+        for mail in peer.mailbox.take(Vec::new()) {
+            match mail {
+                Mail::Tuples(envelopes) => {
+                    for envelope in &envelopes {
+                        if let Some(full) = tuples.add(envelope) {
+                            count += 1;
+                            lanes.bulk(full);
+                        }
+                    }
+                }
+                Mail::Settle(mut list) => settled.append(&mut list),
+                Mail::Fail(root) => {
+                    count += 1;
+                    lanes.urgent(Message::<K::Payload>::Fail(root).write());
+                }
+                Mail::Reset(root) => {
+                    count += 1;
+                    lanes.urgent(Message::<K::Payload>::Reset(root).write());
+                }
+                Mail::Lost | Mail::Request(..) | Mail::Order(_) => {}
+            }
+        }
+        if !settled.is_empty() {
+            count += 1;
+            lanes.urgent(Message::<K::Payload>::Settle(settled).write());
+        }
+        if let Some(rest) = tuples.rest() {
+            count += 1;
+            lanes.bulk(rest);
+        }
+        side.sent.fetch_add(count, Ordering::SeqCst);
+        side.sent.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A message has come. True if there is now something to be filled in.
+    ///
+    /// # Errors
+    /// When it is none; nothing of it was done.
+    pub fn message(&self, worker: u16, bytes: &[u8]) -> Result<bool, Garbled> {
+        let side = self.sides.get(usize::from(worker)).ok_or(Garbled { at: 0 })?;
+        match Message::read(bytes)? {
+            Message::Tuples(tuples) => self.deliver(side, tuples),
+            Message::Settle(list) => self.settle(list),
+            Message::Fail(root) => self.post_to_owner(root, Mail::Fail(root)),
+            Message::Reset(root) => self.post_to_owner(root, Mail::Reset(root)),
+            Message::Credit(list) => {
+                self.credited(worker, list);
+                return Ok(false);
+            }
+            Message::Lost => {
+                self.shared.lose_all();
+                return Ok(false);
+            }
+        }
+        // After it is in a mailbox, where it is seen.
+        side.received.fetch_add(1, Ordering::SeqCst);
+        let enough = |owed: &u32| *owed as usize >= self.high_water / 4;
+        Ok(owed(side).values().any(enough))
+    }
+
+    /// Messages sent to and received from each worker in the present session, credits and marks apart. From any thread.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(u64, u64)> {
+        let one = |side: &Side| (side.sent.load(Ordering::SeqCst), side.received.load(Ordering::SeqCst));
+        self.sides.iter().map(one).collect()
+    }
+
+    fn deliver(&self, side: &Side, tuples: Vec<Envelope<K::Payload>>) {
+        let mut by_line: Vec<Vec<Envelope<K::Payload>>> = (0..self.shared.lines).map(|_| Vec::new()).collect();
+        let mut owed = owed(side);
+        for envelope in tuples {
+            let place = self.shared.places.get(envelope.way.destination() as usize);
+            match place.filter(|place| usize::from(place.line) < self.shared.lines) {
+                Some(place) => {
+                    self.shared.gauges[place.number as usize].expect(1);
+                    *owed.entry(place.number).or_default() += 1;
+                    by_line[usize::from(place.line)].push(envelope);
+                }
+                None => self.fail(&envelope.lineage),
+            }
+        }
+        drop(owed);
+        for (line, tuples) in by_line.into_iter().enumerate() {
+            if !tuples.is_empty() {
+                self.shared.peers[line].post(vec![Mail::Tuples(tuples)]);
+            }
+        }
+    }
+
+    fn settle(&self, list: Vec<(crate::ack::Root, u64)>) {
+        let mut by_line: Vec<Vec<_>> = (0..self.shared.lines).map(|_| Vec::new()).collect();
+        for (root, edges) in list {
+            if let Some(line) = self.shared.blocks.owner(root)
+                && let Some(mine) = by_line.get_mut(usize::from(line))
+            {
+                mine.push((root, edges));
+            }
+        }
+        for (line, list) in by_line.into_iter().enumerate() {
+            if !list.is_empty() {
+                self.shared.peers[line].post(vec![Mail::Settle(list)]);
+            }
+        }
+    }
+
+    /// A tuple for a task that does not run here: its trees have to begin again.
+    fn fail(&self, lineage: &Lineage) {
+        lineage.each(|root, _| match self.shared.abroad(root.worker()) {
+            Some(peer) if usize::from(root.worker()) < self.sides.len() => peer.post(vec![Mail::Fail(root)]),
+            _ => {}
+        });
+    }
+
+    fn post_to_owner(&self, root: crate::ack::Root, mail: Mail<K>) {
+        if let Some(line) = self.shared.blocks.owner(root)
+            && let Some(peer) = self.shared.loops().get(usize::from(line))
+        {
+            peer.post(vec![mail]);
+        }
+    }
+
+    /// A message that gives credit for what came, for executors that have room and are owed enough to be worth it.
+    fn credit(&self, side: &Side) -> Option<Vec<u8>> {
+        let mut owed = owed(side);
+        if owed.is_empty() {
+            return None;
+        }
+        let mut list = Vec::new();
+        owed.retain(|number, count| {
+            let gauge = &self.shared.gauges[*number as usize];
+            let ring = gauge.ring.load(Ordering::Relaxed) != 0;
+            let least = if ring { 1 } else { (self.high_water / 4).max(1) };
+            if (*count as usize) < least {
+                return true;
+            }
+            if gauge.queued() >= self.high_water && !ring {
+                gauge.wait();
+                if gauge.queued() >= self.high_water {
+                    return true;
+                }
+            }
+            list.push((self.names[*number as usize], *count));
+            false
+        });
+        (!list.is_empty()).then(|| Message::<K::Payload>::Credit(list).write())
+    }
+
+    fn credited(&self, worker: u16, list: Vec<(TaskId, u32)>) {
+        let line = self.shared.lines + usize::from(worker);
+        let mut awaited = false;
+        for (task, count) in list {
+            if let Some(place) = self.shared.places.get(task as usize)
+                && usize::from(place.line) == line
+            {
+                let gauge = &self.shared.gauges[place.number as usize];
+                gauge.arrive(count as usize);
+                awaited |= gauge.take_awaited();
+            }
+        }
+        if awaited {
+            self.shared.loops().iter().for_each(|peer| peer.ring());
+        }
+    }
+}
+
+fn owed(side: &Side) -> MutexGuard<'_, BTreeMap<u32, u32>> {
+    side.owed.lock().unwrap_or_else(PoisonError::into_inner)
+}
