@@ -72,7 +72,7 @@ fn what_goes_in_comes_out_acked() {
         let parts = vec![
             Part::spout(
                 &[a],
-                vec![(1, Pick::Turn(0))],
+                vec![(1, Pick::EVEN)],
                 native(&told, constant(Value::Int(1), 500)),
             )
             .tasks(2),
@@ -104,7 +104,7 @@ fn words_are_counted() {
         let parts = vec![
             Part::spout(
                 &[0, 1],
-                vec![(1, Pick::Turn(0))],
+                vec![(1, Pick::EVEN)],
                 native(&told, constant(text, 100)),
             ),
             Part::bolt(
@@ -154,7 +154,7 @@ fn chaos(
         vec![]
     };
     let pick = [
-        Pick::Turn(0),
+        Pick::EVEN,
         Pick::All,
         Pick::Random,
         Pick::PartialKey([0].into(), [].into()),
@@ -164,7 +164,7 @@ fn chaos(
         Part::spout(&[0, 1], vec![(1, pick)], spout)
             .tasks(2)
             .max_pending(40),
-        Part::bolt(&[0, 1, 2], vec![(2, Pick::Turn(0))], move |tasks| first(tasks)),
+        Part::bolt(&[0, 1, 2], vec![(2, Pick::EVEN)], move |tasks| first(tasks)),
         Part::bolt(&[1, 2], back, move |tasks| second(tasks)).tasks(2),
     ];
     let ring = if ring { vec![1, 2] } else { vec![] };
@@ -254,9 +254,9 @@ fn a_full_inbox_stops_only_who_feeds_it() {
         let told = Rc::default();
         let spout = || native(&told, constant(Value::Int(1), 1000));
         let parts = vec![
-            Part::spout(&[0], vec![(2, Pick::Turn(0))], spout()),
-            Part::spout(&[0], vec![(4, Pick::Turn(0))], spout()),
-            Part::bolt(&[0], vec![(3, Pick::Turn(0))], native(&told, Spec::Identity)),
+            Part::spout(&[0], vec![(2, Pick::EVEN)], spout()),
+            Part::spout(&[0], vec![(4, Pick::EVEN)], spout()),
+            Part::bolt(&[0], vec![(3, Pick::EVEN)], native(&told, Spec::Identity)),
             Part::bolt(&[1], vec![], native(&told, Spec::Null)),
             Part::bolt(&[0], vec![], native(&told, Spec::Null)),
         ];
@@ -308,17 +308,17 @@ fn a_ring_whose_exit_is_shut_stays_bounded() {
         let parts = vec![
             Part::spout(
                 &[0],
-                vec![(1, Pick::Turn(0))],
+                vec![(1, Pick::EVEN)],
                 native(&told, constant(Value::Int(1), 2000)),
             ),
             Part::bolt(
                 &[line],
-                vec![(2, Pick::Turn(0)), (3, Pick::Turn(0))],
+                vec![(2, Pick::EVEN), (3, Pick::EVEN)],
                 native(&told, Spec::Identity),
             ),
             Part::bolt(
                 &[line],
-                vec![(1, Pick::Turn(0))],
+                vec![(1, Pick::EVEN)],
                 native(
                     &told,
                     Spec::Filter {
@@ -370,7 +370,7 @@ fn a_late_reset_of_a_time_out_is_forgotten() {
         let parts = vec![
             Part::spout(
                 &[0],
-                vec![(1, Pick::Turn(0))],
+                vec![(1, Pick::EVEN)],
                 native(&told, constant(Value::Int(1), 10)),
             ),
             Part::bolt(&[line], vec![], bolt),
@@ -406,7 +406,7 @@ fn a_reset_gives_a_whole_time_out() {
     let parts = vec![
         Part::spout(
             &[0],
-            vec![(1, Pick::Turn(0))],
+            vec![(1, Pick::EVEN)],
             native(&told, constant(Value::Int(1), 1)),
         ),
         Part::bolt(&[1], vec![], bolt).tick(Duration::from_millis(9)),
@@ -446,7 +446,7 @@ fn a_long_call_does_not_age_what_it_emits() {
         })
     };
     let parts = vec![
-        Part::spout(&[0], vec![(1, Pick::Turn(0))], spout),
+        Part::spout(&[0], vec![(1, Pick::EVEN)], spout),
         Part::bolt(
             &[0],
             vec![],
@@ -518,7 +518,7 @@ fn the_end_comes_after_the_last_word_to_a_spout() {
         })
     };
     let parts = vec![
-        Part::spout(&[0], vec![(1, Pick::Turn(0))], spout),
+        Part::spout(&[0], vec![(1, Pick::EVEN)], spout),
         Part::bolt(&[1], vec![], sink()),
     ];
     let mut world = World::new(
@@ -558,7 +558,7 @@ fn a_spout_is_wanted_only_while_it_may_emit() {
         })
     };
     let parts = vec![
-        Part::spout(&[0], vec![(1, Pick::Turn(0))], spout).max_pending(2),
+        Part::spout(&[0], vec![(1, Pick::EVEN)], spout).max_pending(2),
         Part::bolt(&[1], vec![], sink()),
     ];
     let mut world = World::new(&Rules::of(1), parts);
@@ -582,7 +582,7 @@ fn a_spout_is_wanted_only_while_it_may_emit() {
 #[test]
 fn a_spout_that_had_nothing_is_wanted() {
     let parts = vec![
-        Part::spout(&[0], vec![(1, Pick::Turn(0))], play(|_, _| Next::More)),
+        Part::spout(&[0], vec![(1, Pick::EVEN)], play(|_, _| Next::More)),
         Part::bolt(&[0], vec![], sink()),
     ];
     let mut world = World::new(&Rules::of(1), parts);
@@ -611,7 +611,7 @@ fn no_spout_has_more_pending_than_it_may() {
         })
     };
     let parts = vec![
-        Part::spout(&[0], vec![(1, Pick::Turn(0))], spout).max_pending(7),
+        Part::spout(&[0], vec![(1, Pick::EVEN)], spout).max_pending(7),
         Part::bolt(&[1], vec![], sink()),
     ];
     let mut world = World::new(&Rules::of(1), parts);
@@ -641,7 +641,7 @@ fn at_the_hard_limit_an_emit_is_refused() {
         })
     };
     let parts = vec![
-        Part::spout(&[0], vec![(1, Pick::Turn(0))], spout),
+        Part::spout(&[0], vec![(1, Pick::EVEN)], spout),
         Part::bolt(&[0], vec![], sink()),
     ];
     let mut world = World::new(
@@ -737,7 +737,7 @@ fn one_tuple_in_three_is_timed_however_small_the_turns() {
         let parts = vec![
             Part::spout(
                 &[0],
-                vec![(1, Pick::Turn(0))],
+                vec![(1, Pick::EVEN)],
                 native(&told, constant(Value::Int(1), 300)),
             ),
             Part::bolt(&[0], vec![], bolt),

@@ -18,6 +18,7 @@
 
 mod base;
 mod clock;
+mod codec;
 mod component;
 mod engine;
 mod errors;

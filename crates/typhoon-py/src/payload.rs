@@ -3,24 +3,28 @@
 use std::sync::Arc;
 
 use pyo3::ffi;
-use typhoon_core::flow::Key;
+use pyo3::prelude::*;
+use typhoon_core::flow::{Key, Parcel, Unsendable};
 use typhoon_core::native::{Value, Values};
 
+use crate::codec;
 use crate::hash::{self, NoKey};
 use crate::python::{Raw, Ref};
 
 /// One word: a Python tuple, or (by its lowest bits) the only value of a tuple of one, or a row of plain values that
-/// needs no interpreter.
+/// needs no interpreter, or the bytes of a tuple that comes from or goes to another worker.
 ///
-/// Rows go to and come from components on threads without the GIL; everything else carries Python objects. Cloning and
-/// dropping these needs the GIL; the plan sees to it that none reaches a thread without.
+/// Rows go to and come from components on threads without the GIL, bytes to and from the thread of the links;
+/// everything else carries Python objects. Cloning and dropping these needs the GIL; the plan sees to it that none
+/// reaches a thread without.
 pub struct Payload(usize);
 
 type Row = Vec<Value>;
 
 const ROW: usize = 1;
 const LONE: usize = 2;
-const TAGS: usize = ROW | LONE;
+const PACKED: usize = 3;
+const TAGS: usize = 3;
 
 // SAFETY: Python references are only touched with the GIL held; rows are Send and Sync.
 unsafe impl Send for Payload {}
@@ -32,6 +36,7 @@ pub enum Held<'a> {
     /// The borrowed value of a tuple of one.
     Lone(Raw),
     Row(&'a [Value]),
+    Packed(&'a [u8]),
 }
 
 /// What a payload held, owned.
@@ -56,6 +61,25 @@ impl Payload {
         Payload(Arc::into_raw(Arc::new(values)) as usize | ROW)
     }
 
+    fn bytes(packed: Vec<u8>) -> Self {
+        Payload(Arc::into_raw(Arc::new(packed)) as usize | PACKED)
+    }
+
+    /// Does it come from another worker, and has not been looked into?
+    #[inline(always)]
+    pub fn is_packed(&self) -> bool {
+        self.0 & TAGS == PACKED
+    }
+
+    /// As Python objects, whatever it was.
+    #[cold]
+    pub fn unpack(self, py: Python<'_>) -> PyResult<Self> {
+        match self.held() {
+            Held::Packed(bytes) => codec::decode(py, bytes).map(Payload::python),
+            _ => Ok(self),
+        }
+    }
+
     #[inline(always)]
     fn pointer(&self) -> usize {
         self.0 & !TAGS
@@ -67,7 +91,9 @@ impl Payload {
             0 => Held::Python(self.0 as Raw),
             LONE => Held::Lone(self.pointer() as Raw),
             // SAFETY: `row` put it there and `drop` has not run.
-            _ => Held::Row(unsafe { &*(self.pointer() as *const Row) }),
+            ROW => Held::Row(unsafe { &*(self.pointer() as *const Row) }),
+            // SAFETY: `bytes` put it there and `drop` has not run.
+            _ => Held::Packed(unsafe { &*(self.pointer() as *const Vec<u8>) }),
         }
     }
 
@@ -77,8 +103,9 @@ impl Payload {
         let object = match self.held() {
             Held::Python(object) | Held::Lone(object) => object,
             Held::Row(values) => return to_python(values).map(Taken::Python),
+            Held::Packed(_) => return self.unpacked().map(Taken::Python),
         };
-        let lone = self.0 & LONE != 0;
+        let lone = self.0 & TAGS == LONE;
         std::mem::forget(self);
         // SAFETY: we owned the reference.
         let object = unsafe { Ref::steal(object)? };
@@ -96,6 +123,7 @@ impl Payload {
             match self.held() {
                 Held::Python(tuple) => Some(Ref::share(tuple)),
                 Held::Row(values) => to_python(values),
+                Held::Packed(_) => self.unpacked(),
                 Held::Lone(value) => {
                     let tuple = Ref::steal(ffi::PyTuple_New(1))?;
                     ffi::PyTuple_SET_ITEM(tuple.as_ptr(), 0, Ref::share(value).into_ptr());
@@ -105,11 +133,28 @@ impl Payload {
         }
     }
 
+    /// The tuple behind the bytes. None with an exception set.
+    #[cold]
+    fn unpacked(&self) -> Option<Ref> {
+        // SAFETY: whoever wants Python objects holds the GIL.
+        let py = unsafe { Python::assume_attached() };
+        match self.held() {
+            Held::Packed(bytes) => codec::decode(py, bytes).map_err(|error| error.restore(py)).ok(),
+            _ => self.to_tuple(),
+        }
+    }
+
+    /// The plain values behind the bytes.
+    #[cold]
+    fn unpacked_row(&self) -> Self {
+        Self::row(codec::decode_row(self.packed()))
+    }
+
     /// As a row, for a thread without the GIL. Err names the type that cannot be in one, and where it is.
     pub fn into_row(self) -> Result<Self, (usize, String)> {
         let read = |item, index| from_python(item).map_err(|name| (index, name));
         let values = match self.held() {
-            Held::Row(_) => return Ok(self),
+            Held::Row(_) | Held::Packed(_) => return Ok(self),
             Held::Lone(value) => vec![read(value, 0)?],
             Held::Python(tuple) => {
                 // SAFETY: a tuple that we own; the GIL is held.
@@ -193,6 +238,8 @@ impl Clone for Payload {
         unsafe {
             if self.0 & ROW == 0 {
                 ffi::Py_INCREF(self.pointer() as Raw);
+            } else if self.is_packed() {
+                Arc::increment_strong_count(self.pointer() as *const Vec<u8>);
             } else {
                 Arc::increment_strong_count(self.pointer() as *const Row);
             }
@@ -208,10 +255,38 @@ impl Drop for Payload {
         unsafe {
             if self.0 & ROW == 0 {
                 ffi::Py_DECREF(self.pointer() as Raw);
+            } else if self.is_packed() {
+                Arc::decrement_strong_count(self.pointer() as *const Vec<u8>);
             } else {
                 Arc::decrement_strong_count(self.pointer() as *const Row);
             }
         }
+    }
+}
+
+impl Parcel for Payload {
+    fn pack(self) -> Result<Self, Unsendable> {
+        let mut bytes = Vec::new();
+        match self.held() {
+            Held::Packed(_) => return Ok(self),
+            Held::Row(values) => codec::encode_row(values, &mut bytes),
+            // SAFETY: alive, and an emit of Python objects holds the GIL.
+            Held::Python(tuple) => unsafe { codec::encode(tuple, &mut bytes)? },
+            // SAFETY: as above.
+            Held::Lone(value) => unsafe { codec::encode_lone(value, &mut bytes)? },
+        }
+        Ok(Payload::bytes(bytes))
+    }
+
+    fn packed(&self) -> &[u8] {
+        match self.held() {
+            Held::Packed(bytes) => bytes,
+            _ => &[],
+        }
+    }
+
+    fn arrived(bytes: &[u8]) -> Self {
+        Payload::bytes(bytes.to_vec())
     }
 }
 
@@ -226,6 +301,7 @@ impl Key for Payload {
                 hash::of(unsafe { ffi::PyTuple_GET_ITEM(tuple, position as ffi::Py_ssize_t) })
             }
             Held::Lone(value) => hash::of(value),
+            Held::Packed(_) => self.unpacked_row().hash(&[position]),
             Held::Row(values) => match &values[position] {
                 Value::Nothing => Ok(hash::nothing()),
                 Value::Bool(value) => Ok(hash::integer((*value).into())),
@@ -248,7 +324,7 @@ impl Key for Payload {
         let tuple = match self.held() {
             Held::Python(tuple) => tuple,
             Held::Lone(value) => return hash::check(value),
-            Held::Row(_) => return self.hash(positions).map(drop),
+            Held::Row(_) | Held::Packed(_) => return self.hash(positions).map(drop),
         };
         positions.iter().try_for_each(|position| {
             // SAFETY: as in `hash`.
@@ -265,6 +341,7 @@ impl Values for Payload {
     fn at<R>(&self, position: usize, read: impl FnOnce(Option<&Value>) -> R) -> R {
         match self.held() {
             Held::Row(values) => read(values.get(position)),
+            Held::Packed(_) => self.unpacked_row().at(position, read),
             Held::Lone(value) if position == 0 => read(from_python(value).ok().as_ref()),
             Held::Lone(_) => read(None),
             Held::Python(tuple) => {

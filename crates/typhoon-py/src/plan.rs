@@ -7,7 +7,10 @@ use typhoon_core::flow::{Pick, Route};
 #[derive(FromPyObject, Clone)]
 #[pyo3(from_item_all)]
 pub struct Options {
+    /// Its index in the topology, which start of it this is, and how many workers there are; 0 for one alone.
     pub worker: u16,
+    pub incarnation: u64,
+    pub workers: usize,
     pub acking: bool,
     pub active: bool,
     /// Seconds; None: trees never time out.
@@ -28,6 +31,8 @@ pub struct RoutePlan {
     pub grouping: String,
     pub positions: Vec<usize>,
     pub targets: Vec<u32>,
+    /// So many of the targets, the first ones, are in this worker and to be preferred.
+    pub near: usize,
     pub object: Option<Py<PyAny>>,
 }
 
@@ -75,6 +80,8 @@ pub struct WorkerPlan {
     pub lines: Vec<Vec<ExecutorPlan>>,
     pub rings: Vec<Vec<usize>>,
     pub schemas: Vec<Py<PyAny>>,
+    /// Executors of other workers: the worker's index, the tasks.
+    pub elsewhere: Vec<(u16, Vec<u32>)>,
 }
 
 impl RoutePlan {
@@ -90,7 +97,13 @@ impl RoutePlan {
             "none" => Pick::Random,
             "direct" => Pick::Direct,
             "custom" => Pick::Custom(number),
-            _ => Pick::Turn(turn % n.max(1)),
+            _ => {
+                let near = if self.near > 0 { self.near } else { n };
+                Pick::Turn {
+                    next: turn % near.max(1),
+                    near,
+                }
+            }
         };
         Route {
             pick,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from typhoon.cluster.lifecycle import Submit, TopologyState, step
-from typhoon.cluster.scheduling import Cluster, Slot, Supervisor, schedule_evenly
+from typhoon.cluster.scheduling import Cluster, Supervisor, schedule_evenly
 from typhoon.cluster.scheduling import Topology as Wanted
 from typhoon.config import topology_conf, topology_options
 from typhoon.errors import AlreadyAliveError, InvalidTopologyError
+from typhoon.local._group import WorkerGroup
 from typhoon.local._topology import LocalTopology
-from typhoon.topology import ACKER, TopologySpec, assign_tasks, topology_spec
-from typhoon.worker import Clock, Surroundings, Worker
+from typhoon.topology import ACKER, TaskPlan, TopologySpec, assign_tasks, topology_spec
+from typhoon.worker import Clock, Layout, Surroundings, Worker
 
 logger = logging.getLogger("typhoon.local")
 
@@ -32,8 +33,19 @@ class LocalCluster:
     ``clock`` is a ``typhoon.testing.FakeClock`` for tests of time-outs and ticks.
     """
 
-    def __init__(self, *, clock: Clock | None = None, check_serializable: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        check_serializable: bool = False,
+        processes: bool = False,
+        modules: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        if processes and clock is not None:
+            raise ValueError("a clock of a test cannot be moved on in other processes")
         self._clock = clock
+        self._processes = processes
+        self._modules = modules
         self._check_serializable = check_serializable
         self._topologies: dict[str, LocalTopology] = {}
         self._count = 0
@@ -77,20 +89,18 @@ class LocalCluster:
     ) -> LocalTopology:
         options = topology_options(conf)
         plan = assign_tasks(spec)
-        wanted = Wanted(topology_id, tuple((one.first, one.last) for one in plan.executors), 1)
-        slot = Slot("local", FIRST_PORT)
-        cluster = Cluster((Supervisor("local", (slot.port,)),))
-        assignment = schedule_evenly(cluster, [wanted]).assignments[topology_id]
+        workers = options.workers if self._processes else 1
+        ports = range(FIRST_PORT, FIRST_PORT + workers)
+        layout = _layout(topology_id, plan, ports)
         state = TopologyState(name, options.message_timeout_s)
         state, _ = step(state, Submit(active))
-        around = Surroundings(spec, plan, topology_id, slot.port, conf)
-        worker = Worker(around, options, self._clock)
-        mine = [
-            one
-            for one in plan.executors
-            if assignment[(one.first, one.last)] == slot and one.component != ACKER
-        ]
-        worker.start(mine, active=active)
+        worker: Worker | WorkerGroup
+        if self._processes:
+            worker = WorkerGroup(topology_id, spec, conf, layout, ports, self._modules)
+        else:
+            around = Surroundings(spec, plan, topology_id, FIRST_PORT, conf)
+            worker = Worker(around, options, self._clock, layout)
+        worker.start(active=active)
         return LocalTopology(name, topology_id, spec, conf, worker, state)
 
     def __getitem__(self, name: str) -> LocalTopology:
@@ -111,6 +121,20 @@ class LocalCluster:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _layout(topology_id: str, plan: TaskPlan, ports: Sequence[int]) -> Layout:
+    """Who runs what, as Nimbus would have it on one machine with these ports."""
+    executors = [one for one in plan.executors if one.component != ACKER]
+    wanted = Wanted(topology_id, tuple((one.first, one.last) for one in executors), len(ports))
+    cluster = Cluster((Supervisor("local", tuple(ports)),))
+    assignment = schedule_evenly(cluster, [wanted]).assignments[topology_id]
+    return Layout(
+        tuple(
+            tuple(one for one in executors if assignment[(one.first, one.last)].port == port)
+            for port in ports
+        )
+    )
 
 
 def _check_serializable(spec: TopologySpec) -> None:

@@ -18,7 +18,8 @@ from typhoon.cluster.lifecycle import (
     TopologyState,
     step,
 )
-from typhoon.metrics import Stats
+from typhoon.local._group import WorkerGroup
+from typhoon.metrics import ComponentStats, Stats, WorkerReport
 from typhoon.topology import TopologySpec
 from typhoon.worker import Worker, has_handle
 
@@ -38,7 +39,7 @@ class LocalTopology:
         topology_id: str,
         spec: TopologySpec,
         conf: Mapping[str, Any],
-        worker: Worker,
+        worker: Worker | WorkerGroup,
         state: TopologyState,
     ) -> None:
         self.name = name
@@ -90,21 +91,30 @@ class LocalTopology:
     def stats(self) -> Stats:
         """All figures since it was submitted."""
         worker = self._worker
-        components = worker.components()
+        report = worker.report()
+        components = self._components(report)
         spouts = [one for one in components if one.kind == "spout"]
         return Stats(
             topology=self.name,
             status=self.status,
             seconds=round(worker.seconds, 3),
-            workers=1,
+            workers=worker.workers,
             acked=sum(one.acked for one in spouts),
             failed=sum(one.failed for one in spouts),
             timed_out=sum(one.timed_out for one in spouts),
-            replayed=worker.replayed(),
+            failed_by_worker_death=sum(one.failed_by_worker_death for one in spouts),
+            replayed=report.replayed(),
             emitted={one.id: one.emitted for one in components},
             executed={one.id: one.executed for one in components if one.kind == "bolt"},
-            complete_latency_ms=worker.latency_ms(),
+            complete_latency_ms=report.latency_ms(),
             components=components,
+        )
+
+    def _components(self, report: WorkerReport) -> tuple[ComponentStats, ...]:
+        """Each component of the topology, spouts first and then down-stream."""
+        specs = [self.spec.components[name] for name in self.spec.topological_order()]
+        return tuple(
+            report.component(one.id, one.kind, one.executors, one.tasks) for one in specs
         )
 
     def emitted_by_spouts(self) -> int:
@@ -130,7 +140,7 @@ class LocalTopology:
         if not has_handle(spec):
             shown = [one.id for one in self.spec.components.values() if has_handle(one)]
             raise KeyError(f"{spec.kind} {component!r} is no QueueSpout; of such there are {shown}")
-        return self._worker.around.handles.of(spec)
+        return self._worker.handle(spec)
 
     # Without this, Python would take __getitem__ for a sequence's and iterate for ever.
     __iter__ = None
@@ -189,7 +199,7 @@ class LocalTopology:
         now = time.monotonic()
         if self._stuck_since is not None and now - self._stuck_since < STUCK_S:
             return
-        rows = self._worker.components()
+        rows = self._components(self._worker.report())
         progress = tuple(n for one in rows for n in (one.executed, one.emitted, one.acked))
         if progress != self._progress or self._stuck_since is None:
             self._progress, self._stuck_since, self._told_stuck = progress, now, False

@@ -1,6 +1,7 @@
 """What a topology has done: counts, latencies, who does how much of it; and metrics of its own."""
 
 from typhoon.metrics._own import Counter, Gauge, Histogram, Metrics, MetricsBook
+from typhoon.metrics._report import WorkerReport, merged
 from typhoon.metrics._stats import ComponentStats, Stats
 from typhoon.metrics._window import BusyWindow
 
@@ -13,4 +14,6 @@ __all__ = [
     "Metrics",
     "MetricsBook",
     "Stats",
+    "WorkerReport",
+    "merged",
 ]

@@ -6,13 +6,19 @@ import logging
 import math
 import threading
 from collections import Counter as Tally
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping
+from typing import Any, TypeAlias, TypeVar, cast
 
 logger = logging.getLogger("typhoon.metrics")
 
 WIDTH = 1.02
 """Each step of a histogram is so much wider than the one before: a percentile is within 1 %."""
 _STEP = math.log(WIDTH)
+
+Snapshot: TypeAlias = tuple[Mapping[tuple[int, int], int], int, float, float, float]
+"""A histogram: steps, count, sum, least, greatest."""
+OwnMetrics: TypeAlias = Mapping[tuple[str, int | None], tuple[type[Any], Any]]
+"""A component's metrics by name and task: of which kind, and a number, a Snapshot or a value."""
 
 Metric = TypeVar("Metric", bound="Counter | Gauge | Histogram")
 
@@ -104,6 +110,21 @@ class Histogram:
                 "p99": self._percentile(0.99),
             }
 
+    def snapshot(self) -> Snapshot:
+        """All that it knows, as plain values."""
+        with self._lock:
+            return dict(self._steps), self._count, self._sum, self._least, self._greatest
+
+    def absorb(self, other: Snapshot) -> None:
+        """Note all that another has noted."""
+        steps, count, total, least, greatest = other
+        with self._lock:
+            self._steps.update(steps)
+            self._count += count
+            self._sum += total
+            self._least = min(self._least, least)
+            self._greatest = max(self._greatest, greatest)
+
     def _percentile(self, share: float) -> float:
         wanted, seen = math.ceil(share * self._count), 0
         for sign, number in sorted(self._steps, key=lambda step: step[0] * step[1]):
@@ -188,6 +209,29 @@ class MetricsBook:
                     f"asked for as a {kind.__name__.lower()}\nhint: give one of them another name"
                 )
             return cast("Metric", self._metrics.setdefault((name, task), kind()))
+
+    def snapshot(self) -> OwnMetrics:
+        """All of them as plain values, which ``absorb`` adds to another book."""
+        with self._lock:
+            metrics = dict(self._metrics)
+        found: dict[tuple[str, int | None], tuple[type[Any], Any]] = {}
+        for key, metric in metrics.items():
+            content = metric.snapshot() if isinstance(metric, Histogram) else metric.value
+            found[key] = type(metric), content
+        return found
+
+    def absorb(self, other: OwnMetrics) -> None:
+        """Add what another worker's book has. Where a name means two kinds, the first stands."""
+        for (name, task), (kind, content) in other.items():
+            if self.kind(name) not in (None, kind):
+                continue
+            metric = self.get(name, task, kind)
+            if isinstance(metric, Counter):
+                metric.inc(content)
+            elif isinstance(metric, Histogram):
+                metric.absorb(content)
+            else:
+                metric.set(content)
 
     def values(self) -> dict[str, Any]:
         """By name: a counter's number, a histogram's summary, a gauge's values by task."""

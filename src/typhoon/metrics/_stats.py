@@ -12,7 +12,8 @@ from typing import Any
 class ComponentStats:
     """One component, all its tasks together. Counts are exact, and since the start.
 
-    ``acked`` and ``failed`` are tuples of a bolt, trees of a spout. ``busy_s`` is the time that its
+    ``acked`` and ``failed`` are tuples of a bolt, trees of a spout; those of a spout that failed
+    because a worker died, or could not be reached, are counted apart. ``busy_s`` is the time that its
     executors spent in their turns, in seconds; ``capacity`` the share of the last ten minutes (or
     of the time since the start) that the busiest of them spent so, 0 to 1, as in Storm.
 
@@ -33,6 +34,7 @@ class ComponentStats:
     acked: int
     failed: int
     timed_out: int
+    failed_by_worker_death: int
     pending: int
     queued: int
     busy_s: float
@@ -59,6 +61,7 @@ class Stats:
     acked: int
     failed: int
     timed_out: int
+    failed_by_worker_death: int
     replayed: int
     emitted: Mapping[str, int]
     executed: Mapping[str, int]

@@ -1,7 +1,22 @@
 """A worker from inside: it makes the tasks of its executors, and runs them on the engine."""
 
+from typhoon.worker._channel import Channel
 from typhoon.worker._context import Context, Surroundings
 from typhoon.worker._handles import has_handle
+from typhoon.worker._layout import Layout
+from typhoon.worker._order import WorkerOrder
+from typhoon.worker._progress import Progress, nothing_happens
 from typhoon.worker._worker import Clock, Worker
 
-__all__ = ["Clock", "Context", "Surroundings", "Worker", "has_handle"]
+__all__ = [
+    "Channel",
+    "Clock",
+    "Context",
+    "Layout",
+    "Progress",
+    "Surroundings",
+    "Worker",
+    "WorkerOrder",
+    "has_handle",
+    "nothing_happens",
+]

@@ -13,6 +13,7 @@ from typhoon.worker._context import Context, Surroundings
 from typhoon.worker._debug import DebugHook, warn_if_unheard
 from typhoon.worker._errors import ErrorBook
 from typhoon.worker._hooks import hook_classes
+from typhoon.worker._layout import Layout
 from typhoon.worker._shell import Shell
 
 BYTES_PER_TUPLE = 192
@@ -58,11 +59,13 @@ class Planner:
         options: TopologyOptions,
         books: Mapping[str, ErrorBook],
         stop: Any,
+        layout: Layout,
     ) -> None:
         self.around = around
         self.options = options
         self.books = books
         self.stop = stop
+        self.layout = layout
         components = around.spec.components.values()
         self.streams = [(one.id, name) for one in components for name in one.streams]
         self.confs = {one.id: _conf_of(one, around.conf) for one in components}
@@ -71,10 +74,9 @@ class Planner:
             warn_if_unheard()
         self.ticks = {one.id: self._tick(one) for one in components}
 
-    def plan(self, executors: Sequence[Executor], *, active: bool) -> EnginePlan:
-        """``executors``: those of this worker, ``__acker`` left out."""
+    def plan(self, *, active: bool) -> EnginePlan:
         order = {name: place for place, name in enumerate(self.around.spec.topological_order())}
-        ordered = sorted(executors, key=lambda one: (order[one.component], one.first))
+        ordered = sorted(self.layout.mine, key=lambda one: (order[one.component], one.first))
         planned = [self._planned(number, one) for number, one in enumerate(ordered)]
         coroutines = [one for one in planned if one.spec.coroutines]
         others = [one for one in planned if not one.spec.coroutines]
@@ -82,10 +84,12 @@ class Planner:
         lines = [shared] + [[one] for one in others if self._is_threaded(one.spec)]
         if coroutines:
             lines.append(coroutines)
+        elsewhere = self.layout.elsewhere()
         content = {
             "options": self._options(active),
             "lines": [[self._executor(one) for one in line] for line in lines],
-            "rings": self._rings(planned),
+            "rings": self._rings(planned, [one for _, one in elsewhere]),
+            "elsewhere": [(index, list(one.tasks)) for index, one in elsewhere],
             "schemas": [*map(self._schema, self.streams), TICK],
         }
         line = len(lines) - 1 if coroutines else None
@@ -114,7 +118,9 @@ class Planner:
     def _options(self, active: bool) -> dict[str, Any]:
         options = self.options
         return {
-            "worker": 0,
+            "worker": self.layout.index,
+            "incarnation": self.layout.incarnation,
+            "workers": self.layout.workers if self.layout.workers > 1 else 0,
             "acking": options.acking,
             "active": active,
             "message_timeout": (
@@ -131,9 +137,13 @@ class Planner:
         component, name = stream
         return component, name, self.around.spec.components[component].streams[name].fields
 
-    def _rings(self, planned: Sequence[Planned]) -> list[list[int]]:
+    def _rings(
+        self, planned: Sequence[Planned], elsewhere: Sequence[Executor]
+    ) -> list[list[int]]:
+        numbers = [(one.number, one.spec.id) for one in planned]
+        numbers += enumerate((one.component for one in elsewhere), start=len(planned))
         cycles = self.around.spec.cycles()
-        return [[one.number for one in planned if one.spec.id in cycle] for cycle in cycles]
+        return [[number for number, name in numbers if name in cycle] for cycle in cycles]
 
     def _executor(self, planned: Planned) -> dict[str, Any]:
         spec = planned.spec
@@ -189,6 +199,13 @@ class Planner:
         self, stream: Stream, bolt: str, grouping: Grouping, context: Context
     ) -> dict[str, Any]:
         targets = list(self.around.plan.tasks[bolt])
+        senders = self.around.plan.tasks[context.component_id]
+        near: list[int] = []
+        if self.layout.workers > 1:
+            if grouping.kind == "shuffle":
+                near = self.layout.near(senders, targets)
+            elif grouping.kind == "local_or_shuffle":
+                near = [task for task in targets if self.layout.tasks[task] == self.layout.index]
         chooser = None
         if grouping.kind == "custom":
             chooser = copy.deepcopy(grouping.object)
@@ -196,7 +213,8 @@ class Planner:
         return {
             "grouping": grouping.kind,
             "positions": [stream.fields.index(field) for field in grouping.names],
-            "targets": targets,
+            "targets": [*near, *(task for task in targets if task not in near)],
+            "near": len(near),
             "object": chooser,
         }
 

@@ -130,6 +130,17 @@ class Shell:
             return self._bury_input(slot, error, [tup] if one is not None else tup)
         return "drop" if self.spec.on_error == "drop" else "fail"
 
+    def lost(self, slot: int, tup_id: Any) -> None:
+        """A worker died, or could not be reached, that may have held a part of the tree."""
+        most = int(self.conf["topology.max.worker.deaths"])
+        self.instances[slot].fail_by_worker_death(tup_id, most)
+
+    def unreadable(self, slot: int, source: tuple[str, str, Any], error: BaseException) -> None:
+        """A tuple of another worker cannot be decoded; it fails."""
+        component, stream, _ = source
+        what = f"decoding a tuple of '{component}' (stream '{stream}')"
+        self.errors.add(what, error)
+
     def ended(self, slot: int) -> None:
         """A spout task has no more data."""
         self.done.add(slot)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from typhoon._core import Engine
 from typhoon.config import TopologyOptions
 from typhoon.errors import TopologyFailedError, TyphoonInternalError
-from typhoon.metrics import BusyWindow, ComponentStats
-from typhoon.topology import ComponentSpec, Executor
+from typhoon.metrics import BusyWindow, WorkerReport
+from typhoon.topology import ComponentSpec
 from typhoon.worker._context import Surroundings
 from typhoon.worker._errors import ErrorBook
+from typhoon.worker._layout import Layout, alone
 from typhoon.worker._plan import TICK, EnginePlan, Planner
+from typhoon.worker._progress import Progress
 
 logger = logging.getLogger("typhoon.worker")
 
@@ -49,15 +52,23 @@ class Worker:
     """
 
     def __init__(
-        self, around: Surroundings, options: TopologyOptions, clock: Clock | None = None
+        self,
+        around: Surroundings,
+        options: TopologyOptions,
+        clock: Clock | None = None,
+        layout: Layout | None = None,
+        restarts: bool = True,
     ) -> None:
         self.around = around
+        self.restarts = restarts
+        self.layout = alone(around.plan.executors) if layout is None else layout
         self.options = options
         self.clock = clock
         self.failure: Exception | None = None
+        self.ask_again = False
+        """It ended because a component asked for a new start, which ``restarts`` denies."""
         self.notices: list[str] = []
         self.books = {name: self._book(name) for name in around.spec.components}
-        self._executors: Sequence[Executor] = ()
         self._plan: EnginePlan | None = None
         self._engine: Engine | None = None
         self._threads: list[threading.Thread] = []
@@ -68,7 +79,7 @@ class Worker:
         self._again = False
         self._active = True
         self._restarts = 0
-        self._earlier: dict[str, Counter[Any]] = {}
+        self._earlier: tuple[dict[str, Counter[Any]], Counter[int]] = ({}, Counter())
         self._window = BusyWindow(time.monotonic())
         self._began = time.monotonic()
 
@@ -79,10 +90,18 @@ class Worker:
 
     # Life -------------------------------------------------------------------------------------
 
-    def start(self, executors: Sequence[Executor], *, active: bool) -> None:
-        """Begin to run ``executors``. Raises what a custom grouping's ``prepare`` raises."""
-        self._executors, self._active = executors, active
-        self._launch()
+    def start(self, *, active: bool) -> None:
+        """Begin to run its executors. Raises what a custom grouping's ``prepare`` raises."""
+        self.prepare(active=active)
+        self.go()
+
+    def prepare(self, *, active: bool) -> Engine:
+        """Make the engine, of which nothing runs before ``go``. Raises as ``start``."""
+        self._active = active
+        return self._make()
+
+    def go(self) -> None:
+        self._run_lines()
         keeper = threading.Thread(target=self._keep, name=self._name("keeper"), daemon=True)
         keeper.start()
         self._threads.append(keeper)
@@ -114,15 +133,21 @@ class Worker:
             if not active:
                 self._hurry(engine)
 
-    def _launch(self) -> None:
-        planner = Planner(self.around, self.options, self.books, self._stop)
-        plan = planner.plan(self._executors, active=self._active)
+    def _make(self) -> Engine:
+        planner = Planner(self.around, self.options, self.books, self._stop, self.layout)
+        plan = planner.plan(active=self._active)
         engine = Engine(plan.content, None if self.clock is None else self.clock.now_ns)
         with self._lock:
             self._plan, self._engine, self._again = plan, engine, False
             self._window = BusyWindow(time.monotonic())
         if self.clock is not None:
             self.clock.attach(engine)
+        return engine
+
+    def _run_lines(self) -> None:
+        engine, plan = self._engine, self._plan
+        if engine is None or plan is None:
+            raise TyphoonInternalError("a worker runs before it is made")
         lines = [
             threading.Thread(
                 target=self._run, args=(engine, plan, n), name=self._name(n), daemon=True
@@ -176,6 +201,9 @@ class Worker:
                 self.clock.detach(self._engine)
             if not self._again or self._closing.is_set() or self.failure is not None:
                 break
+            if not self.restarts:
+                self.failure, self.ask_again = self._reason, True
+                break
             self._restarts = 0 if time.monotonic() - began > LASTING_S else self._restarts + 1
             if self._restarts > RESTARTS:
                 self.failure = TopologyFailedError(
@@ -188,15 +216,61 @@ class Worker:
             self._remember()
             if self._closing.wait(pause):
                 break
-            self._launch()
+            self._make()
+            self._run_lines()
         self.around.close()
         self._done.set()
 
     def _remember(self) -> None:
         """Keep the counts of the engine that ended."""
-        self._earlier = self._counts()
+        self._earlier = self._counted()
+        self._engine = None
+
+    def wait(self) -> None:
+        """Until the worker has ended."""
+        self._done.wait()
+
+    workers = 1
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def handle(self, spec: ComponentSpec) -> Any:
+        """What a component shows to whoever runs the topology."""
+        return self.around.handles.of(spec)
 
     # Draining ---------------------------------------------------------------------------------
+
+    def progress(self) -> Progress:
+        """How far it is: two looks at all workers tell whether a topology has drained."""
+        engine = self._engine
+        if engine is None or self._again:
+            return Progress()
+        stamp, ended = engine.quiet(), engine.ended()
+        pending = sum(figures["pending"] for figures in engine.figures())
+        exhausted = self._has_no_more_data()
+        return Progress(stamp, ended, exhausted, pending, tuple(engine.counts()))
+
+    def hurry(self) -> None:
+        """Nothing more will come: batches need not wait for their time."""
+        if self._engine is not None:
+            self._hurry(self._engine)
+
+    def tick(self, component: str) -> None:
+        """One last tick for the tasks of ``component``, if it has any here."""
+        engine, plan = self._engine, self._plan
+        for planned in plan.of(component) if engine is not None and plan is not None else ():
+            if planned.tick is not None and engine is not None:
+                if planned.shell is not None:
+                    planned.shell.hurry()
+                engine.tick(planned.number)
+
+    @property
+    def broken(self) -> Exception | None:
+        """Why a source has not given all its data, if one has not."""
+        plan = self._plan
+        shells = [one.shell for one in plan.executors if one.shell] if plan is not None else []
+        return next((shell.broken for shell in shells if shell.broken is not None), None)
 
     @property
     def is_done(self) -> bool:
@@ -254,9 +328,7 @@ class Worker:
                     while not self.is_idle() and time.monotonic() < deadline and not self.is_done:
                         time.sleep(0.001)
         self.close(max(2.0, deadline - time.monotonic()))
-        for planned in () if plan is None else plan.executors:
-            if planned.shell is not None:
-                self.failure = self.failure or planned.shell.broken
+        self.failure = self.failure or self.broken
 
     def pending(self, most: int = 10) -> list[Any]:
         """Names (tup_ids) of pending tuples, the oldest first: what a wait waits for."""
@@ -268,18 +340,35 @@ class Worker:
 
     # Measuring --------------------------------------------------------------------------------
 
-    def _counts(self) -> dict[str, Counter[Any]]:
-        """Per component, since the worker began: the engine's counts and those kept earlier.
-
-        By name; what is counted by stream has a tuple for a name.
-        """
+    def report(self) -> WorkerReport:
+        """All figures since the worker began."""
         engine, plan = self._engine, self._plan
-        counts = {name: Counter(kept) for name, kept in self._earlier.items()}
+        counts, latencies = self._counted()
+        waiting: dict[str, tuple[int, int]] = {}
+        capacity: dict[str, float] = {}
+        if engine is not None and plan is not None:
+            every = engine.figures()
+            shares = self._window.shares(time.monotonic(), [one["busy"] for one in every])
+            for planned, figures, share in zip(plan.executors, every, shares, strict=True):
+                name = planned.spec.id
+                pending, queued = waiting.get(name, (0, 0))
+                waiting[name] = (pending + figures["pending"], queued + figures["queued"])
+                capacity[name] = max(capacity.get(name, 0.0), share)
+        errors = {name: (book.count, book.last) for name, book in self.books.items()}
+        own = {name: book.snapshot() for name, book in self.around.metrics.items()}
+        return WorkerReport(counts, waiting, capacity, errors, own, latencies)
+
+    def _counted(self) -> tuple[dict[str, Counter[Any]], Counter[int]]:
+        """Per component, and complete latencies: the engine's and those kept of earlier ones."""
+        engine, plan = self._engine, self._plan
+        counts = {name: Counter(kept) for name, kept in self._earlier[0].items()}
+        latencies = Counter(self._earlier[1])
         if engine is None or plan is None:
-            return counts
+            return counts, latencies
         for planned, figures in zip(plan.executors, engine.figures(), strict=True):
             mine = counts.setdefault(planned.spec.id, Counter())
             mine.update({key: figures[key] for key in COUNTED})
+            mine["failed_by_worker_death"] += figures["lost"]
             if planned.spec.kind == "bolt":
                 mine["executed"] += figures["calls"]
             if planned.shell is not None:
@@ -295,83 +384,19 @@ class Worker:
                 names = (*plan.streams, TICK[:2])
                 taken = {("in", *name): n for name, n in zip(names, inputs, strict=True) if n}
                 counts[planned.spec.id].update(taken)
-        return counts
-
-    def components(self) -> tuple[ComponentStats, ...]:
-        """Each component of the topology, spouts first and then down-stream."""
-        engine, plan, counts = self._engine, self._plan, self._counts()
-        now: dict[str, Counter[str]] = {}
-        capacity: dict[str, float] = {}
-        if engine is not None and plan is not None:
-            every = engine.figures()
-            shares = self._window.shares(time.monotonic(), [one["busy"] for one in every])
-            for planned, figures, share in zip(plan.executors, every, shares, strict=True):
-                name = planned.spec.id
-                mine = now.setdefault(name, Counter())
-                mine.update(pending=figures["pending"], queued=figures["queued"])
-                capacity[name] = max(capacity.get(name, 0.0), share)
-        spec = self.around.spec
-        return tuple(
-            self._component(
-                spec.components[name],
-                counts.get(name, Counter()),
-                now.get(name),
-                capacity.get(name, 0.0),
-            )
-            for name in spec.topological_order()
-        )
-
-    def _component(
-        self,
-        spec: ComponentSpec,
-        counts: Counter[Any],
-        now: Mapping[str, int] | None,
-        capacity: float,
-    ) -> ComponentStats:
-        book = self.books[spec.id]
-        names = ("emitted", "transferred", "executed", "acked", "failed", "timed_out")
-        return ComponentStats(
-            id=spec.id,
-            kind=spec.kind,
-            executors=spec.executors,
-            tasks=spec.tasks,
-            pending=(now or {}).get("pending", 0),
-            queued=(now or {}).get("queued", 0),
-            busy_s=counts["busy"] / 1e9,
-            errors=book.count,
-            last_error=book.last,
-            capacity=round(capacity, 4),
-            execute_latency_ms=_mean_ms(counts["busy"], counts["executed"]),
-            process_latency_ms=_mean_ms(counts["timed_ns"], counts["timed"]),
-            inputs=_nested(counts, "in"),
-            outputs=_nested(counts, "out"),
-            metrics=self.around.metrics[spec.id].values(),
-            **{name: counts[name] for name in names},
-        )
+        spouts = [one.number for one in plan.executors if one.spec.kind == "spout"]
+        latencies.update(engine.latencies(spouts))
+        return counts, latencies
 
     def emitted(self, components: Iterable[str]) -> int:
         """How many tuples ``components`` have emitted together; microseconds, from any thread."""
         engine, plan, wanted = self._engine, self._plan, set(components)
-        count = sum(self._earlier.get(name, Counter())["emitted"] for name in wanted)
+        count = sum(self._earlier[0].get(name, Counter())["emitted"] for name in wanted)
         if engine is None or plan is None:
             return count
         executors = plan.executors
         streams = engine.streams()
         return count + sum(one[2] for one in streams if executors[one[0]].spec.id in wanted)
-
-    def replayed(self) -> int:
-        return sum(counts["replayed"] for counts in self._counts().values())
-
-    def latency_ms(self) -> dict[str, float]:
-        """Complete latency of all spouts: p50, p99, p999 and max; empty before the first ack."""
-        engine, plan = self._engine, self._plan
-        if engine is None or plan is None:
-            return {}
-        spouts = [one.number for one in plan.executors if one.spec.kind == "spout"]
-        found = engine.latency(spouts)
-        if found is None:
-            return {}
-        return {name: found[name] / 1e6 for name in ("p50", "p99", "p999", "max")}
 
     @property
     def seconds(self) -> float:
@@ -396,16 +421,3 @@ class Worker:
     def _notice(self, notice: str) -> None:
         self.notices.append(notice)
         logger.warning("%s", notice)
-
-
-def _mean_ms(nanoseconds: int, count: int) -> float | None:
-    return nanoseconds / count / 1e6 if count else None
-
-
-def _nested(counts: Mapping[Any, int], kind: str) -> dict[str, dict[str, int]]:
-    """(kind, a, b) → count, as a → b → count."""
-    found: dict[str, dict[str, int]] = {}
-    for name, count in counts.items():
-        if isinstance(name, tuple) and name[0] == kind:
-            found.setdefault(name[1], {})[name[2]] = count
-    return found

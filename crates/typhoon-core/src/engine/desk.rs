@@ -397,7 +397,10 @@ impl<K: Kit> Desk<K> {
             if self.traffic.held_back(from) >= self.hard_limit {
                 return Err(EmitError::Full);
             }
-            let target = route.targets[index];
+            let mut target = route.targets[index];
+            if matches!(route.pick, Pick::Turn { .. }) && self.traffic.has_much(target) {
+                target = self.traffic.least_busy(&route.targets, target);
+            }
             if self.traffic.is_abroad(target) {
                 payload = payload.pack().map_err(EmitError::Unsendable)?;
             }
@@ -453,9 +456,14 @@ impl<K: Kit> Desk<K> {
                             targets.extend_from_slice(chosen);
                         }
                     }
-                    _ => {
+                    pick => {
+                        let even = matches!(pick, Pick::Turn { .. });
                         let index = route.choose(&payload, &mut self.edges).map_err(EmitError::Key)?;
-                        targets.push(route.targets[index]);
+                        let target = route.targets[index];
+                        targets.push(match even && self.traffic.has_much(target) {
+                            true => self.traffic.least_busy(&route.targets, target),
+                            false => target,
+                        });
                     }
                 }
             }

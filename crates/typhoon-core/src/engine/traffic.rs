@@ -65,6 +65,30 @@ impl<K: Kit> Traffic<K> {
         self.has_peers && usize::from(self.places[task as usize].line) >= self.shared.lines
     }
 
+    /// Has the executor of a task half of what it may have waiting for it?
+    #[inline(always)]
+    pub(super) fn has_much(&self, task: TaskId) -> bool {
+        let place = self.places[task as usize];
+        match place.line == self.line {
+            true => self.ends[place.local as usize].inbox.len() * 2 >= self.high_water,
+            false => self.shared.gauges[place.number as usize].queued() * 2 >= self.high_water,
+        }
+    }
+
+    /// Of these tasks the one for whose executor the least waits; `chosen` if none has less.
+    #[cold]
+    pub(super) fn least_busy(&self, tasks: &[TaskId], chosen: TaskId) -> TaskId {
+        let load = |task: TaskId| {
+            let place = self.places[task as usize];
+            match place.line == self.line {
+                true => self.ends[place.local as usize].inbox.len(),
+                false => self.shared.gauges[place.number as usize].queued(),
+            }
+        };
+        let least = tasks.iter().copied().min_by_key(|task| load(*task));
+        least.filter(|task| load(*task) < load(chosen)).unwrap_or(chosen)
+    }
+
     /// Send a tuple on its way. False if it has to wait in the outbox of `from`.
     #[inline(always)]
     pub(super) fn send(&mut self, from: usize, envelope: Envelope<K::Payload>) -> bool {

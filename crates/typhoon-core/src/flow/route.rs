@@ -44,8 +44,8 @@ pub trait Key {
 /// How a route chooses among its tasks.
 #[derive(Debug, Clone)]
 pub enum Pick {
-    /// Shuffle, and local-or-shuffle among those in reach: each task in turn.
-    Turn(usize),
+    /// Shuffle: each of the first `near` tasks in turn, or the one that has least to do if that has much.
+    Turn { next: usize, near: usize },
     /// The same key, the same task.
     Key(Box<[usize]>),
     /// Each key on two tasks at most; of the two the one that was sent less so far.
@@ -62,11 +62,19 @@ pub enum Pick {
     Custom(usize),
 }
 
+impl Pick {
+    /// Each task in turn.
+    pub const EVEN: Pick = Pick::Turn {
+        next: 0,
+        near: usize::MAX,
+    };
+}
+
 /// The subscription of one component to one stream, as seen by one emitting task.
 #[derive(Debug, Clone)]
 pub struct Route {
     pub pick: Pick,
-    /// In ascending order.
+    /// In ascending order, those first that are preferred.
     pub targets: Box<[TaskId]>,
 }
 
@@ -127,9 +135,9 @@ impl Route {
     pub fn choose<P: Key>(&mut self, payload: &P, edges: &mut Edges) -> Result<usize, P::Error> {
         let n = self.targets.len();
         Ok(match &mut self.pick {
-            Pick::Turn(next) => {
+            Pick::Turn { next, near } => {
                 let index = *next;
-                *next = if index + 1 >= n { 0 } else { index + 1 };
+                *next = if index + 1 >= n.min(*near) { 0 } else { index + 1 };
                 index
             }
             Pick::Key(positions) if n == 1 => payload.check(positions).map(|()| 0)?,
@@ -205,7 +213,7 @@ mod tests {
 
         #[test]
         fn turns_are_even(count in 0usize..500, n in 1usize..20) {
-            let (mut route, mut edges) = (route(Pick::Turn(0), n), Edges::new(1));
+            let (mut route, mut edges) = (route(Pick::EVEN, n), Edges::new(1));
             let mut sent = vec![0usize; n];
             for _ in 0..count {
                 sent[route.choose(&Number(0), &mut edges).unwrap()] += 1;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use typhoon_core::engine::{ExecutorPlan as CoreExecutor, Kind, Loop, Plan, Shared, Watchdog};
+use typhoon_core::engine::{ExecutorPlan as CoreExecutor, Extent, Kind, Loop, Plan, Shared, Watchdog};
 use typhoon_core::flow::{Outlet, Place};
 use typhoon_core::native::{Native, Spec, Value};
 
@@ -38,7 +38,9 @@ impl Builder {
             .iter()
             .flatten()
             .flat_map(|e| &e.tasks)
-            .map(|t| t.id as usize)
+            .map(|t| t.id)
+            .chain(plan.elsewhere.iter().flat_map(|(_, tasks)| tasks.iter().copied()))
+            .map(|task| task as usize)
             .max()
             .unwrap_or(0);
         let mut places = vec![Place::default(); last + 1];
@@ -54,11 +56,27 @@ impl Builder {
                 }
             }
         }
+        for (number, (worker, tasks)) in plan.elsewhere.iter().enumerate() {
+            for (slot, task) in tasks.iter().enumerate() {
+                places[*task as usize] = Place {
+                    line: (plan.lines.len() + usize::from(*worker)) as u16,
+                    slot: slot as u16,
+                    local: 0,
+                    number: (executors + number) as u32,
+                };
+            }
+        }
         let mut rings = vec![Vec::new()];
         rings.extend(plan.rings.iter().cloned());
         let line_of = places.iter().map(|place| place.line.into()).collect();
-        let streams = plan.schemas.len().saturating_sub(1);
-        let shared = Shared::new(places.into(), plan.lines.len(), executors, streams, rings)?;
+        let extent = Extent {
+            lines: plan.lines.len(),
+            executors,
+            workers: plan.options.workers,
+            elsewhere: plan.elsewhere.len(),
+            streams: plan.schemas.len().saturating_sub(1),
+        };
+        let shared = Shared::new(places.into(), extent, rings)?;
         let mut entropy = [0u8; 8];
         // SAFETY: a buffer of its length. Falling short leaves a seed that differs by address and time anyway.
         unsafe { libc::getentropy(entropy.as_mut_ptr().cast(), entropy.len()) };
@@ -113,6 +131,7 @@ impl Builder {
             let core_plan = Plan {
                 line: line as u16,
                 worker: plan.options.worker,
+                incarnation: plan.options.incarnation,
                 executors: plans,
                 message_timeout: plan.options.message_timeout.map(Duration::from_secs_f64),
                 high_water: plan.options.high_water,
@@ -254,7 +273,10 @@ impl Builder {
             })
             .collect();
         let subscribed = !plan.routes.is_empty();
-        let rows = targets().any(|task| self.detached[self.line_of[*task as usize]]);
+        let rows = targets().any(|task| {
+            let detached = self.detached.get(self.line_of[*task as usize]);
+            detached.copied().unwrap_or(false)
+        });
         Stream {
             name: plan.name.clone(),
             fields: plan.fields.clone(),

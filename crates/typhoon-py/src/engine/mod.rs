@@ -2,12 +2,12 @@
 
 mod build;
 
+use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -167,6 +167,7 @@ impl Engine {
             dict.set_item("acked", figures.acked.get())?;
             dict.set_item("failed", figures.failed.get())?;
             dict.set_item("timed_out", figures.timed_out.get())?;
+            dict.set_item("lost", figures.lost.get())?;
             dict.set_item("busy", figures.busy.get())?;
             dict.set_item("pending", figures.pending.get())?;
             dict.set_item("queued", gauge.queued())?;
@@ -199,28 +200,16 @@ impl Engine {
         self.counts.iter().map(one).collect()
     }
 
-    /// Complete latency of these spout executors together, in nanoseconds; None before the first ack.
-    fn latency<'py>(&self, py: Python<'py>, executors: Vec<usize>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let mut all: Option<Histogram<u64>> = None;
-        for histogram in executors
-            .iter()
-            .filter_map(|number| self.shared.figures[*number].complete.snapshot())
-        {
-            match &mut all {
-                None => all = Some(histogram),
-                Some(sum) => sum
-                    .add(&histogram)
-                    .map_err(|error| PyValueError::new_err(error.to_string()))?,
+    /// Complete latencies of these spout executors together: nanoseconds → how many.
+    fn latencies(&self, executors: Vec<usize>) -> HashMap<u64, u64> {
+        let mut found = HashMap::new();
+        let figures = executors.iter().map(|number| &self.shared.figures[*number]);
+        for histogram in figures.filter_map(|one| one.complete.snapshot()) {
+            for step in histogram.iter_recorded() {
+                *found.entry(step.value_iterated_to()).or_default() += step.count_since_last_iteration();
             }
         }
-        let Some(all) = all else { return Ok(None) };
-        let dict = PyDict::new(py);
-        dict.set_item("count", all.len())?;
-        dict.set_item("mean", all.mean())?;
-        for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {
-            dict.set_item(name, all.value_at_quantile(quantile))?;
-        }
-        Ok(Some(dict))
+        found
     }
 
     /// The names (tup_ids) of a spout executor's pending tuples, oldest first. Empty if it does not answer in time.
@@ -265,7 +254,7 @@ impl Engine {
     /// How many lines there are, each to be run on a thread.
     #[getter]
     fn lines(&self) -> usize {
-        self.shared.peers.len()
+        self.shared.lines
     }
 }
 

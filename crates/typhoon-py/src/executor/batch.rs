@@ -45,6 +45,13 @@ impl Executor {
                 self.process_tick(desk, slot, envelope)?;
                 continue;
             }
+            let envelope = match envelope.payload.is_packed() {
+                true => match self.unpack(desk, slot, envelope) {
+                    Some(envelope) => envelope,
+                    None => continue,
+                },
+                false => envelope,
+            };
             let tuple = self.bind(slot, envelope, false);
             if tuple.is_null() {
                 return Err(Stop);

@@ -4,11 +4,12 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 
 use pyo3::ffi;
+use pyo3::prelude::*;
 use typhoon_core::engine::{Desk, Stop};
 use typhoon_core::flow::{Envelope, STREAM_TICK};
 
 use super::batch::BATCH;
-use super::{Executor, Verdict};
+use super::{Executor, Verdict, attached};
 use crate::component::Kit;
 use crate::payload::Payload;
 use crate::tuple::{State, TupleObject};
@@ -26,6 +27,12 @@ impl Executor {
                     // SAFETY: as above.
                     _ => unsafe { (*desk).slot(envelope.way.destination()) },
                 };
+                if envelope.payload.is_packed() {
+                    if let Some(envelope) = this.unpack(desk, slot, envelope) {
+                        this.process_one(desk, slot, envelope)?;
+                    }
+                    continue;
+                }
                 this.process_one(desk, slot, envelope)?;
             }
             Ok(())
@@ -51,6 +58,41 @@ impl Executor {
         self.handles[0].get().in_flight.fetch_add(1, Ordering::Relaxed);
         // SAFETY: lent; no Python code runs.
         unsafe { (*desk).go_away() }
+    }
+
+    /// From bytes of another worker to Python objects. What cannot be read fails its trees, and is reported.
+    pub(super) fn unpack(
+        &self,
+        desk: *mut Desk<Kit>,
+        slot: usize,
+        envelope: Envelope<Payload>,
+    ) -> Option<Envelope<Payload>> {
+        let Envelope {
+            payload,
+            lineage,
+            way,
+        } = envelope;
+        let py = attached();
+        match payload.unpack(py) {
+            Ok(payload) => Some(Envelope {
+                payload,
+                lineage,
+                way,
+            }),
+            Err(error) => {
+                let schema = self.schemas[usize::from(way.stream())].bind(py);
+                let told = self
+                    .shell
+                    .bind(py)
+                    .call_method1("unreadable", (slot, schema, error.into_value(py)));
+                if let Err(error) = told {
+                    error.write_unraisable(py, None);
+                }
+                // SAFETY: lent; no Python code runs.
+                unsafe { (*desk).fail(&lineage) };
+                None
+            }
+        }
     }
 
     /// Fill a Tuple for this envelope. Null when out of memory.

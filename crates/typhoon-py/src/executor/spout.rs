@@ -11,6 +11,7 @@ use typhoon_core::engine::{Desk, Next, Stop};
 
 use super::{Executor, Verdict, attached};
 use crate::component::{Kept, Kit, Token};
+use crate::python::Ref;
 
 impl Executor {
     pub fn ask(&mut self, desk: *mut Desk<Kit>, slot: usize) -> Result<Next, Stop> {
@@ -86,11 +87,25 @@ impl Executor {
         let (phase, method) = match outcome {
             Outcome::Acked => ("ack", &task.ack),
             Outcome::Failed | Outcome::TimedOut => ("fail", &task.fail),
+            Outcome::Lost => return self.tell_lost(slot, &id),
         };
         match method {
             Some(method) => self.call(slot, phase, method, id.as_ptr()),
             None => Ok(()),
         }
+    }
+
+    /// A worker died that may have held a part of the tree.
+    #[cold]
+    fn tell_lost(&self, slot: usize, id: &Ref) -> Result<(), Stop> {
+        let py = attached();
+        if let Err(error) = self.shell.bind(py).call_method1("lost", (slot, id.bind(py))) {
+            error.restore(py);
+            if matches!(self.failed(slot, "fail", None), Verdict::Exit) {
+                return Err(Stop);
+            }
+        }
+        Ok(())
     }
 
     /// Count a failure; true if there were `max_replays` of this tuple.
@@ -102,6 +117,9 @@ impl Executor {
         // SAFETY: made as a dict.
         let failures: Bound<'_, PyDict> = unsafe { failures.bind(py).cast_into_unchecked() };
         let id = kept.id.bind(py);
+        if outcome == Outcome::Lost {
+            return false;
+        }
         if outcome == Outcome::Acked {
             let _ = failures.del_item(id);
             PyErr::take(py);

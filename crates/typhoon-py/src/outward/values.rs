@@ -139,6 +139,18 @@ pub fn emit_error(py: Python<'_>, handle: &Handle, stream: &Stream, error: EmitE
                  hint: emit less per call, or raise the limit"
             ),
         ),
+        EmitError::Unsendable(refused) => errors::new(
+            py,
+            "EmitError",
+            format!(
+                "'{component}': field '{}' of stream '{}' holds a {}, which cannot be sent to another worker: {}\n\
+                 hint: emit plain values, or make the type known by typhoon.register_type",
+                stream.fields.get(refused.position).map_or("?", String::as_str),
+                stream.name,
+                refused.kind,
+                refused.why
+            ),
+        ),
         EmitError::TooManyTrees => errors::new(
             py,
             "BackPressureError",

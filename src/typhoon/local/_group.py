@@ -1,0 +1,400 @@
+"""``WorkerGroup``: the workers of a topology as processes of this machine, supervised from here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import selectors
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from typhoon.cluster.supervisor import (
+    Command,
+    ProcessLauncher,
+    SlotAssignment,
+    Slots,
+    Status,
+    log_options,
+    slot_options,
+)
+from typhoon.errors import NotRunningError, TopologyFailedError
+from typhoon.local._member import Member, Questions
+from typhoon.metrics import WorkerReport, merged
+from typhoon.topology import ComponentSpec, TopologySpec
+from typhoon.worker import Channel, Layout, Progress, WorkerOrder, nothing_happens
+
+logger = logging.getLogger("typhoon.local")
+
+ANSWER_S = 1.0
+"""How long a worker may take to answer before its last report stands for it."""
+STOP_S = 2.0
+"""How long components may take to close."""
+
+
+class WorkerGroup:
+    """Does for several processes what ``Worker`` does in this one, with the same methods.
+
+    ``layouts`` gives the executors of each worker by index; worker ``index`` has port
+    ``ports[index]``. Each process ends with this one, however this one ends. ``modules`` are files
+    that the topology was loaded from, by module name: each worker imports them, too.
+    """
+
+    def __init__(
+        self,
+        topology_id: str,
+        spec: TopologySpec,
+        conf: Mapping[str, Any],
+        layout: Layout,
+        ports: Sequence[int],
+        modules: Sequence[tuple[str, str]] = (),
+        log_folder: Path | None = None,
+    ) -> None:
+        import cloudpickle
+
+        self.failure: Exception | None = None
+        self._topology_id = topology_id
+        self._spec = spec
+        self._pickled = cloudpickle.dumps(spec)
+        self._conf = dict(conf)
+        self._layout = layout
+        self._modules = tuple(modules)
+        self._secret = secrets.token_bytes(32)
+        self._members = [Member(index, port) for index, port in enumerate(ports)]
+        self._by_port = {member.port: member for member in self._members}
+        self._questions = Questions()
+        self._lock = threading.RLock()
+        self._active = True
+        self._closing = False
+        self._done = threading.Event()
+        self._began = time.monotonic()
+        self._ended = threading.Condition(self._lock)
+        self._last_look: list[Progress] = []
+        self._folder = Path(tempfile.mkdtemp(prefix="typhoon-"))
+        self.log_folder = log_folder or self._folder
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
+        self._wake.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._new: list[Member] = []
+
+    # Life -------------------------------------------------------------------------------------
+
+    def start(self, *, active: bool) -> None:
+        """Start every worker's process; their topology begins when all are connected."""
+        self._active = active
+        launcher = ProcessLauncher(self.log_folder, log_options(self._conf))
+        self._slots = Slots(
+            list(self._by_port), launcher, slot_options(self._conf), self._on_change
+        )
+        self._listener = threading.Thread(
+            target=self._listen, name=f"typhoon-{self._topology_id}-group", daemon=True
+        )
+        self._listener.start()
+        for member in self._members:
+            executors = frozenset(
+                (one.first, one.last) for one in self._layout.executors[member.index]
+            )
+            assignment = SlotAssignment(self._topology_id, executors, self._command)
+            self._slots.assign(member.port, assignment)
+
+    def close(self, timeout: float = STOP_S) -> bool:
+        """Stop at once: every component's ``close`` is called. False if a worker had to be killed,
+        or had been already."""
+        with self._lock:
+            if self._closing:
+                return True
+            self._closing = True
+            asked = [one for one in self._members if one.running]
+            for member in asked:
+                self._send(member, "stop", timeout)
+            clean = self._ended.wait_for(
+                lambda: all(one.ended or not one.alive for one in asked), timeout + ANSWER_S
+            )
+        self._slots.close(1.0)
+        self._ring()
+        self._listener.join()
+        self._selector.close()
+        self._wake.close()
+        self._woken.close()
+        for member in self._members:
+            if member.channel is not None:
+                member.channel.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._done.set()
+        return clean
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            if self.failure is None and not self._closing:
+                self.failure = error
+                threading.Thread(target=self.close, name="typhoon-group-end", daemon=True).start()
+
+    def set_active(self, active: bool) -> None:
+        self._active = active
+        self._tell_all("active", active)
+
+    @property
+    def is_done(self) -> bool:
+        return self._done.is_set()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def handle(self, spec: ComponentSpec) -> Any:
+        raise KeyError(
+            f"{spec.kind} '{spec.id}' runs in another process: it can be fed only from a topology "
+            "in one process\nhint: leave out --workers, or give it a source outside"
+        )
+
+    # On the thread of the slots -----------------------------------------------------------------
+
+    def _command(self, port: int, incarnation: int) -> Command:
+        member = self._by_port[port]
+        ours, theirs = socket.socketpair()
+        with self._lock:
+            self._down(member)
+            channel = Channel(ours)
+            member.begin(incarnation, channel)
+            channel.send(self._order(member))
+            self._new.append(member)
+        self._ring()
+        fd = theirs.detach()
+        return Command((sys.executable, "-m", "typhoon.worker", str(fd)), pass_fds=(fd,))
+
+    def _order(self, member: Member) -> WorkerOrder:
+        return WorkerOrder(
+            topology_id=self._topology_id,
+            port=member.port,
+            layout=self._layout.seen_from(member.index, member.incarnation),
+            conf=self._conf,
+            spec=self._pickled,
+            secret=self._secret,
+            listen=f"unix:{self._folder}/{member.index}-{member.incarnation}",
+            active=self._active,
+            path=tuple(sys.path),
+            modules=self._modules,
+            log_level=logging.getLogger("typhoon").getEffectiveLevel(),
+            heartbeat_s=float(self._conf["worker.heartbeat.frequency.secs"]),
+        )
+
+    def _on_change(self, port: int, status: Status, incarnation: int, reason: str) -> None:
+        member = self._by_port[port]
+        if reason:
+            member.notices.append(f"worker {port}: {reason}")
+        if status not in (Status.WAITING_FOR_WORKER_START, Status.RUNNING, Status.KILL):
+            with self._lock:
+                self._down(member)
+        if status is Status.GIVEN_UP:
+            hint = f"its log is {self.log_folder}/worker-{port}.log"
+            self._fail(TopologyFailedError(f"worker {port}: {reason}", hint=hint))
+
+    def _down(self, member: Member) -> None:
+        """The process of the last start is gone: all others have to know."""
+        if not member.alive:
+            return
+        member.die()
+        self._questions.drop(member)
+        for other in self._members:
+            if other is not member:
+                self._send(other, "down", member.index, member.incarnation)
+        self._ended.notify_all()
+
+    # On the thread that listens -----------------------------------------------------------------
+
+    def _listen(self) -> None:
+        while not self._slots_are_closed():
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    self._take_in_new()
+                elif not self._read(*key.data):
+                    self._selector.unregister(key.fileobj)
+
+    def _slots_are_closed(self) -> bool:
+        return self._closing and not any(member.alive for member in self._members)
+
+    def _take_in_new(self) -> None:
+        self._woken.recv(4096)
+        with self._lock:
+            new, self._new = self._new, []
+        for member in new:
+            channel = member.channel
+            if channel is not None:
+                self._selector.register(
+                    channel, selectors.EVENT_READ, (member, member.incarnation, channel)
+                )
+
+    def _read(self, member: Member, incarnation: int, channel: Channel) -> bool:
+        open_still = channel.read()
+        for name, *rest in channel.waiting():
+            if member.incarnation == incarnation:
+                getattr(self, f"_on_{name}")(member, *rest)
+        if not open_still and member.channel is not channel:
+            channel.close()
+        return open_still
+
+    def _on_listening(self, member: Member, address: str) -> None:
+        with self._lock:
+            member.address = address
+            known = {
+                one.index: (one.incarnation, one.address)
+                for one in self._members
+                if one.alive and one.address is not None
+            }
+            for other in self._members:
+                self._send(other, "peers", known)
+
+    def _on_running(self, member: Member) -> None:
+        with self._lock:
+            member.running = True
+            self._send(member, "active", self._active)
+
+    def _on_heartbeat(self, member: Member) -> None:
+        if member.running or not self._closing:
+            self._slots.heartbeat(member.port, member.incarnation)
+
+    def _on_answer(self, member: Member, number: int, value: Any) -> None:
+        self._questions.answer(number, value)
+
+    def _on_failed(self, member: Member, message: str, hint: str | None, again: bool) -> None:
+        if again:
+            member.notices.append(f"worker {member.port} starts anew: {message}")
+        else:
+            self._fail(TopologyFailedError(message, hint=hint))
+
+    def _on_ended(
+        self, member: Member, report: WorkerReport, broken: str | None, hint: str | None
+    ) -> None:
+        with self._lock:
+            member.report, member.ended = report, True
+            if broken is not None and self.failure is None:
+                self.failure = TopologyFailedError(broken, hint=hint)
+            self._ended.notify_all()
+
+    # To workers ---------------------------------------------------------------------------------
+
+    def _send(self, member: Member, *message: Any) -> None:
+        if member.alive and member.channel is not None:
+            try:
+                member.channel.send(*message)
+            except OSError:
+                logger.debug("worker %d is gone", member.port)
+
+    def _tell_all(self, *message: Any) -> None:
+        with self._lock:
+            for member in self._members:
+                self._send(member, *message)
+
+    def _ask_all(self, what: str, *arguments: Any) -> list[Any]:
+        """Each worker's answer by index; None where there is none."""
+        numbers = [self._questions.ask(member, what, *arguments) for member in self._members]
+        deadline = time.monotonic() + ANSWER_S
+        return [
+            self._questions.wait(number, max(0.0, deadline - time.monotonic()))
+            for number in numbers
+        ]
+
+    def _ring(self) -> None:
+        try:
+            self._wake.send(b"\0")
+        except BlockingIOError:
+            pass  # it is awake
+
+    # Draining ---------------------------------------------------------------------------------
+
+    def _look(self) -> list[Progress] | None:
+        """How far all are, if nothing has happened since the look before."""
+        found = self._ask_all("progress")
+        now = [one for one in found if isinstance(one, Progress)]
+        before, self._last_look = self._last_look, now
+        if len(now) < len(self._members) or not nothing_happens(before, now):
+            return None
+        return now
+
+    def is_drained(self) -> bool:
+        look = self._look()
+        if look is None:
+            return False
+        if all(one.ended for one in look):
+            return True
+        if all(one.exhausted for one in look):
+            self._tell_all("hurry")
+        return False
+
+    def is_idle(self) -> bool:
+        look = self._look()
+        if look is None:
+            return False
+        pending = sum(one.pending for one in look)
+        if pending and not self._active:
+            self._tell_all("hurry")
+        return pending == 0
+
+    def finish(self, timeout: float) -> None:
+        """After draining: one last tick for each component that has ticks, then close."""
+        deadline = time.monotonic() + timeout
+        for name in self._spec.topological_order():
+            if self._ticks(self._spec.components[name]) and not self.is_done:
+                self._tell_all("tick", name)
+                while not self.is_idle() and time.monotonic() < deadline and not self.is_done:
+                    time.sleep(0.001)
+        self.close(max(STOP_S, deadline - time.monotonic()))
+
+    def _ticks(self, spec: ComponentSpec) -> bool:
+        return spec.kind == "bolt" and spec.native is None
+
+    def pending(self, most: int = 10) -> list[Any]:
+        """Names (tup_ids) of pending tuples: what a wait waits for."""
+        found = self._ask_all("pending", most)
+        return [name for names in found for name in names or ()][:most]
+
+    # Measuring --------------------------------------------------------------------------------
+
+    @property
+    def workers(self) -> int:
+        return len(self._members)
+
+    @property
+    def notices(self) -> list[str]:
+        asked = self._ask_all("notices")
+        told = [notice for member in self._members for notice in member.notices]
+        return told + [notice for found in asked for notice in found or ()]
+
+    def report(self) -> WorkerReport:
+        """All figures, those of workers that died as of their last report."""
+        if not self._closing:
+            for member, found in zip(self._members, self._ask_all("report"), strict=True):
+                if isinstance(found, WorkerReport) and member.running:
+                    member.report = found
+        return merged(
+            report for member in self._members for report in (*member.past, member.report)
+        )
+
+    def emitted(self, components: Iterable[str]) -> int:
+        return self.report().emitted(components)
+
+    def pids(self) -> dict[int, int]:
+        """Port → process id of the workers that run; for those who look at, or end, them."""
+        found = self._ask_all("pid")
+        return {
+            member.port: pid
+            for member, pid in zip(self._members, found, strict=True)
+            if pid is not None
+        }
+
+    def wait_until_running(self, timeout: float) -> bool:
+        """Whether all workers run, in time."""
+        deadline = time.monotonic() + timeout
+        while not all(member.running for member in self._members):
+            if time.monotonic() >= deadline or self.is_done:
+                return False
+            time.sleep(0.002)
+        return True

@@ -1,0 +1,94 @@
+"""``Member``: one worker's process, as the one who supervises it knows it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from typhoon.metrics import WorkerReport
+from typhoon.worker import Channel
+
+NOTICES = 20
+
+
+@dataclass
+class Member:
+    """Slot ``port`` of a topology, and the start of a worker that it has now.
+
+    ``incarnation`` is that of the start which was made last; ``alive`` whether its process may
+    still live. ``past`` has what all earlier starts have counted, as of their last reports.
+    """
+
+    index: int
+    port: int
+    incarnation: int = -1
+    alive: bool = False
+    running: bool = False
+    ended: bool = False
+    channel: Channel | None = None
+    address: str | None = None
+    report: WorkerReport = field(default_factory=WorkerReport)
+    past: list[WorkerReport] = field(default_factory=list)
+    notices: deque[str] = field(default_factory=lambda: deque(maxlen=NOTICES))
+    starts: int = 0
+
+    def begin(self, incarnation: int, channel: Channel) -> None:
+        """A process is about to be started, with the other end of ``channel``."""
+        self.incarnation, self.channel = incarnation, channel
+        self.alive, self.running, self.ended, self.address = True, False, False, None
+        self.starts += 1
+
+    def die(self) -> None:
+        """Its process is gone."""
+        self.alive = self.running = False
+        self.past.append(self.report.of_the_past())
+        self.report = WorkerReport()
+
+
+class Questions:
+    """Questions to workers that wait for their answers. From any thread."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._lock = threading.Condition()
+        self._answers: dict[int, Any] = {}
+        self._open: dict[int, Member] = {}
+
+    def ask(self, member: Member, what: str, *arguments: Any) -> int | None:
+        """The question's number; None if the worker is not there to be asked."""
+        channel = member.channel
+        if not member.running or channel is None:
+            return None
+        number = next(self._numbers)
+        with self._lock:
+            self._open[number] = member
+        try:
+            channel.send("ask", number, what, *arguments)
+        except OSError:
+            self.drop(member)
+        return number
+
+    def answer(self, number: int, value: Any) -> None:
+        with self._lock:
+            if self._open.pop(number, None) is not None:
+                self._answers[number] = value
+                self._lock.notify_all()
+
+    def drop(self, member: Member) -> None:
+        """It is gone, and will not answer."""
+        with self._lock:
+            for number in [n for n, asked in self._open.items() if asked is member]:
+                del self._open[number]
+            self._lock.notify_all()
+
+    def wait(self, number: int | None, timeout: float) -> Any:
+        """The answer; None if there will be none, or not in time."""
+        if number is None:
+            return None
+        with self._lock:
+            self._lock.wait_for(lambda: number not in self._open, timeout)
+            self._open.pop(number, None)
+            return self._answers.pop(number, None)

@@ -1,0 +1,31 @@
+"""``WorkerOrder``: what a worker's process is told when it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from typhoon.worker._layout import Layout
+
+
+@dataclass(frozen=True)
+class WorkerOrder:
+    """``spec`` is the pickled topology; ``modules`` are files that are imported before, by name.
+
+    ``listen`` is where peers reach it: ``unix:PATH`` or ``tcp:HOST:PORT``; ``secret`` is what they
+    prove to each other to know. ``active`` is whether spouts begin at once.
+    """
+
+    topology_id: str
+    port: int
+    layout: Layout
+    conf: Mapping[str, Any]
+    spec: bytes = field(repr=False)
+    secret: bytes = field(repr=False)
+    listen: str
+    active: bool = True
+    path: tuple[str, ...] = ()
+    modules: tuple[tuple[str, str], ...] = ()
+    log_level: int = 20
+    heartbeat_s: float = 1.0

@@ -1,0 +1,192 @@
+"""A worker as a process: it does what its supervisor says over a channel, and ends with it."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import pickle
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from typhoon.config import topology_options
+from typhoon.errors import TopologyFailedError, TyphoonError
+from typhoon.topology import assign_tasks
+from typhoon.worker._channel import Channel
+from typhoon.worker._context import Surroundings
+from typhoon.worker._order import WorkerOrder
+from typhoon.worker._parent import end_with_parent
+from typhoon.worker._worker import Worker
+
+logger = logging.getLogger("typhoon.worker")
+
+CLOSE_S = 2.0
+"""How long components may take to close when the supervisor is gone."""
+SWITCH_S = 0.0005
+"""How long a thread that waits for Python's lock waits before it asks for it."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: 0 after an orderly end, 1 if the worker failed, which it has told."""
+    end_with_parent()
+    channel = Channel(socket.socket(fileno=int(arguments[0])))
+    order = channel.receive()
+    if order is None:
+        return 1
+    return _Served(channel, order[0]).run()
+
+
+class _Served:
+    """Messages come as (name, ...) and are answered by the method of that name."""
+
+    def __init__(self, channel: Channel, order: WorkerOrder) -> None:
+        self.channel = channel
+        self.order = order
+        self.over = threading.Event()
+        self.failed = False
+
+    def run(self) -> int:
+        try:
+            self.worker = self._prepare()
+        except BaseException as error:
+            self._say_failed(_told(error), again=False)
+            return 1
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        for work in (self._start, self._beat, self._watch_end):
+            threading.Thread(target=work, name=f"typhoon-{work.__name__}", daemon=True).start()
+        try:
+            for name, *rest in self.channel.messages():
+                getattr(self, f"on_{name}")(*rest)
+        except _Ended:
+            pass
+        self.over.set()
+        self.worker.close(CLOSE_S)
+        self.engine.unlink()
+        return 1 if self.failed else 0
+
+    def _prepare(self) -> Worker:
+        order = self.order
+        logging.basicConfig(
+            level=order.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        sys.path[:] = [*order.path, *(one for one in sys.path if one not in order.path)]
+        for name, file in order.modules:
+            _import(name, file)
+        spec = pickle.loads(order.spec)  # noqa: S301 - a topology is trusted by itself
+        options = topology_options(order.conf)
+        if any(component.threaded for component in spec.components.values()):
+            sys.setswitchinterval(SWITCH_S)
+        around = Surroundings(spec, assign_tasks(spec), order.topology_id, order.port, order.conf)
+        worker = Worker(around, options, layout=order.layout, restarts=False)
+        self.engine = worker.prepare(active=order.active)
+        timeout = float(order.conf["worker.link.timeout.secs"])
+        name, secret, listen = order.topology_id, order.secret, order.listen
+        self.channel.send("listening", self.engine.listen(name, secret, listen, timeout))
+        return worker
+
+    # On threads of their own -------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Nothing is opened before every peer is connected."""
+        while not self.engine.wait_connected(0.5):
+            if self.over.is_set():
+                return
+        self.worker.go()
+        self._send("running")
+
+    def _beat(self) -> None:
+        while not self.over.is_set():
+            self._send("heartbeat")
+            self.over.wait(self.order.heartbeat_s)
+
+    def _watch_end(self) -> None:
+        """A worker that has ended by itself has failed, or wants to be started anew."""
+        self.worker.wait()
+        if self.over.is_set() or self.worker.failure is None:
+            return
+        self._say_failed(self.worker.failure, again=self.worker.ask_again)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _say_failed(self, error: Exception, *, again: bool) -> None:
+        self.failed = True
+        hint = error.hint if isinstance(error, TyphoonError) else None
+        message = error.message if isinstance(error, TyphoonError) else str(error)
+        cause = error.__cause__ or error.__context__
+        trace = "" if cause is None else "".join(traceback.format_exception(cause))
+        if trace:
+            logger.error("%s\n%s", message, trace)
+        self._send("failed", message, hint, again)
+
+    def _send(self, *message: Any) -> None:
+        try:
+            self.channel.send(*message)
+        except OSError:
+            self.over.set()
+
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        raise _Ended
+
+    # What the supervisor says ------------------------------------------------------------------
+
+    def on_peers(self, peers: dict[int, tuple[int, str]]) -> None:
+        """Where the other workers are: index → incarnation, address."""
+        for index, (incarnation, address) in peers.items():
+            if index != self.order.layout.index:
+                self.engine.peer_up(index, incarnation, address)
+
+    def on_down(self, index: int, incarnation: int) -> None:
+        self.engine.peer_down(index, incarnation)
+
+    def on_active(self, active: bool) -> None:
+        self.worker.set_active(active)
+
+    def on_hurry(self) -> None:
+        self.worker.hurry()
+
+    def on_tick(self, component: str) -> None:
+        self.worker.tick(component)
+
+    def on_ask(self, number: int, what: str, *arguments: Any) -> None:
+        """``progress``, ``report``, ``pending`` or ``notices`` of the worker."""
+        found = getattr(self.worker, what)
+        self._send("answer", number, found(*arguments) if callable(found) else list(found))
+
+    def on_stop(self, timeout: float) -> None:
+        """Close everything, and tell the last figures; then wait to be ended."""
+        self.over.set()
+        self.worker.close(timeout)
+        broken = self.worker.broken
+        hint = broken.hint if isinstance(broken, TyphoonError) else None
+        message = broken.message if isinstance(broken, TyphoonError) else None
+        self._send("ended", self.worker.report(), message, hint)
+
+
+class _Ended(BaseException):
+    """The supervisor wants the process to end; raised out of whatever the main thread does."""
+
+
+def _import(name: str, file: str) -> None:
+    """Run a file as the module that it was where the topology comes from."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise TopologyFailedError(f"{file} cannot be imported", hint="it must be a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+def _told(error: BaseException) -> Exception:
+    """Why the worker could not even be made, for people."""
+    if isinstance(error, TyphoonError):
+        return error
+    message = f"a worker could not load the topology: {type(error).__name__}: {error}"
+    hint = "what the topology's modules do when they are imported happens in each worker, too"
+    failure = TopologyFailedError(message, hint=hint)
+    failure.__cause__ = error
+    return failure
