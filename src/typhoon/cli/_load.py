@@ -95,6 +95,15 @@ def import_file(file: Path) -> ModuleType:
     return module
 
 
+def module_of(target: str) -> tuple[str, str]:
+    """The module that the application was imported as, and its file."""
+    file = str(file_of(target).resolve())
+    for name, module in sys.modules.items():
+        if getattr(module, "__file__", None) == file:
+            return name, file
+    raise LookupError(f"{target} has not been imported")
+
+
 def _module_name(file: Path) -> str:
     """The file's own name, unless a module that others need has it."""
     name = file.stem

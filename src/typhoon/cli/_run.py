@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from typhoon.cli._limit import Enough, Quota, with_limit
-from typhoon.cli._load import default_name, file_of, load_topology, project_folder
+from typhoon.cli._load import default_name, file_of, load_topology, module_of, project_folder
 from typhoon.cli._options import Environment, Json, Target, seconds
 from typhoon.cli._orders import Orders, StopNow
 from typhoon.cli._pause import Pause, breakpoint_in, foreign_debugger
@@ -25,7 +25,7 @@ from typhoon.errors import InvalidConfigError
 
 if TYPE_CHECKING:
     from typhoon.cli._view import View
-    from typhoon.local import LocalTopology
+    from typhoon.local import LocalTopology, Origin
     from typhoon.metrics import Stats
     from typhoon.topology import TopologySpec
 
@@ -33,6 +33,8 @@ LOOK_S = 0.1
 """How long an order of the user (Ctrl-C, --for) may go unseen."""
 DRAIN_S = 30.0
 """What a drain may take at least; a topology with a longer message time-out gets that."""
+BEFORE = ("typhoon.compat:activate",)
+"""What a worker's process calls before it imports the application, as this one does."""
 SWITCH_S = 0.0005
 """How long a thread that waits for Python's lock waits before it asks for it."""
 
@@ -103,13 +105,21 @@ def run(
     orders = Orders(None if duration is None else seconds(duration, "--for"), leader)
     with orders.taken_from_signals(), orders.pause.installed():
         start_logging(verbose)
+        from typhoon.local import Origin
+
         given = _given(assignments or [], workers, strict)
         spec, conf = _topology(target, config, given, environment)
-        if spec_workers(spec, conf) > 1:
-            say("note: worker processes arrive later; all of it runs in this process")
         conf = _without_time_outs(target, conf)
         view = open_view(plain or foreign_debugger())
-        wanted = Wanted(name or default_name(target), spec, conf, strict, tuple(taps or ()), limit)
+        wanted = Wanted(
+            name or default_name(target),
+            spec,
+            conf,
+            strict,
+            tuple(taps or ()),
+            limit,
+            Origin((module_of(target),), BEFORE) if spec_workers(spec, conf) > 1 else None,
+        )
         running = _run(wanted, view, as_json, orders)
     if as_json:
         sys.stdout.write(json.dumps(running.stats.to_dict()) + "\n")
@@ -181,6 +191,7 @@ class Wanted:
     strict: bool
     taps: tuple[str, ...]
     limit: int | None
+    origin: Origin | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +204,7 @@ class Ended:
 
 
 def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
-    from typhoon.local import LocalCluster
+    from typhoon.local import NOWHERE, LocalCluster
 
     if any(component.threaded for component in wanted.spec.components.values()):
         sys.setswitchinterval(SWITCH_S)
@@ -201,11 +212,14 @@ def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
     quota = Quota(wanted.limit) if wanted.limit is not None and tap is None else None
     spec = wanted.spec if tap is None else with_tap(wanted.spec, wanted.taps, tap)
     enough = _enough(tap, quota)
-    spec = spec if wanted.limit is None else with_limit(spec, enough)
+    if wanted.limit is not None and wanted.origin is None:
+        spec = with_limit(spec, enough)
     # Where standard output carries data, what components print goes to the words, on stderr.
     words = redirect_stdout(sys.stderr) if as_json or tap is not None else nullcontext()
     orders.pause.view = view
-    with words, LocalCluster() as cluster, view:
+    processes = wanted.origin is not None
+    cluster = LocalCluster(processes=processes, origin=wanted.origin or NOWHERE)
+    with words, cluster, view:
         orders.begin()  # before there is a thread that an exception here would leave running
         topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)
         if quota is not None:

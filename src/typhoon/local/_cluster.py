@@ -13,7 +13,7 @@ from typhoon.cluster.scheduling import Cluster, Supervisor, schedule_evenly
 from typhoon.cluster.scheduling import Topology as Wanted
 from typhoon.config import topology_conf, topology_options
 from typhoon.errors import AlreadyAliveError, InvalidTopologyError
-from typhoon.local._group import WorkerGroup
+from typhoon.local._group import NOWHERE, Origin, WorkerGroup
 from typhoon.local._topology import LocalTopology
 from typhoon.topology import ACKER, TaskPlan, TopologySpec, assign_tasks, topology_spec
 from typhoon.worker import Clock, Layout, Surroundings, Worker
@@ -39,13 +39,13 @@ class LocalCluster:
         clock: Clock | None = None,
         check_serializable: bool = False,
         processes: bool = False,
-        modules: Sequence[tuple[str, str]] = (),
+        origin: Origin = NOWHERE,
     ) -> None:
         if processes and clock is not None:
             raise ValueError("a clock of a test cannot be moved on in other processes")
         self._clock = clock
         self._processes = processes
-        self._modules = modules
+        self._origin = origin
         self._check_serializable = check_serializable
         self._topologies: dict[str, LocalTopology] = {}
         self._count = 0
@@ -96,7 +96,7 @@ class LocalCluster:
         state, _ = step(state, Submit(active))
         worker: Worker | WorkerGroup
         if self._processes:
-            worker = WorkerGroup(topology_id, spec, conf, layout, ports, self._modules)
+            worker = WorkerGroup(topology_id, spec, conf, layout, ports, self._origin)
         else:
             around = Surroundings(spec, plan, topology_id, FIRST_PORT, conf)
             worker = Worker(around, options, self._clock, layout)

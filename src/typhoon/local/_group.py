@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,24 @@ STOP_S = 2.0
 """How long components may take to close."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a process does before it can read a pickled topology: it calls functions
+    (``module:function``), then imports ``modules`` from files, by name."""
+
+    modules: tuple[tuple[str, str], ...] = ()
+    before: tuple[str, ...] = ()
+
+
+NOWHERE = Origin()
+
+
 class WorkerGroup:
     """Does for several processes what ``Worker`` does in this one, with the same methods.
 
     ``layouts`` gives the executors of each worker by index; worker ``index`` has port
-    ``ports[index]``. Each process ends with this one, however this one ends. ``modules`` are files
-    that the topology was loaded from, by module name: each worker imports them, too.
+    ``ports[index]``. Each process ends with this one, however this one ends. ``origin`` is where the
+    topology was loaded from: each worker loads it, too.
     """
 
     def __init__(
@@ -54,7 +67,7 @@ class WorkerGroup:
         conf: Mapping[str, Any],
         layout: Layout,
         ports: Sequence[int],
-        modules: Sequence[tuple[str, str]] = (),
+        origin: Origin = NOWHERE,
         log_folder: Path | None = None,
     ) -> None:
         import cloudpickle
@@ -65,7 +78,7 @@ class WorkerGroup:
         self._pickled = cloudpickle.dumps(spec)
         self._conf = dict(conf)
         self._layout = layout
-        self._modules = tuple(modules)
+        self._origin = origin
         self._secret = secrets.token_bytes(32)
         self._members = [Member(index, port) for index, port in enumerate(ports)]
         self._by_port = {member.port: member for member in self._members}
@@ -181,7 +194,8 @@ class WorkerGroup:
             listen=f"unix:{self._folder}/{member.index}-{member.incarnation}",
             active=self._active,
             path=tuple(sys.path),
-            modules=self._modules,
+            before=self._origin.before,
+            modules=self._origin.modules,
             log_level=logging.getLogger("typhoon").getEffectiveLevel(),
             heartbeat_s=float(self._conf["worker.heartbeat.frequency.secs"]),
         )

@@ -5,6 +5,7 @@ from typhoon.worker._context import Context, Surroundings
 from typhoon.worker._handles import has_handle
 from typhoon.worker._layout import Layout
 from typhoon.worker._order import WorkerOrder
+from typhoon.worker._parent import PARENT_FD, end_with_parent
 from typhoon.worker._progress import Progress, nothing_happens
 from typhoon.worker._worker import Clock, Worker
 
@@ -12,11 +13,13 @@ __all__ = [
     "Channel",
     "Clock",
     "Context",
+    "PARENT_FD",
     "Layout",
     "Progress",
     "Surroundings",
     "Worker",
     "WorkerOrder",
+    "end_with_parent",
     "has_handle",
     "nothing_happens",
 ]

@@ -11,7 +11,8 @@ from typhoon.worker._layout import Layout
 
 @dataclass(frozen=True)
 class WorkerOrder:
-    """``spec`` is the pickled topology; ``modules`` are files that are imported before, by name.
+    """``spec`` is the pickled topology; ``modules`` are files that are imported before, by
+    name, and ``before`` functions that are called before that, as ``module:function``.
 
     ``listen`` is where peers reach it: ``unix:PATH`` or ``tcp:HOST:PORT``; ``secret`` is what they
     prove to each other to know. ``active`` is whether spouts begin at once.
@@ -26,6 +27,7 @@ class WorkerOrder:
     listen: str
     active: bool = True
     path: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
     modules: tuple[tuple[str, str], ...] = ()
     log_level: int = 20
     heartbeat_s: float = 1.0

@@ -126,6 +126,7 @@ class Planner:
             "message_timeout": (
                 options.message_timeout_s if options.enable_message_timeouts else None
             ),
+            "load_aware": not options.disable_loadaware,
             "high_water": options.receive_buffer_size,
             "hard_limit": max(1, options.outbox_hard_limit_bytes // BYTES_PER_TUPLE),
             "max_replays": options.max_replays,
@@ -202,7 +203,7 @@ class Planner:
         senders = self.around.plan.tasks[context.component_id]
         near: list[int] = []
         if self.layout.workers > 1:
-            if grouping.kind == "shuffle":
+            if grouping.kind == "shuffle" and not self.options.disable_loadaware:
                 near = self.layout.near(senders, targets)
             elif grouping.kind == "local_or_shuffle":
                 near = [task for task in targets if self.layout.tasks[task] == self.layout.index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import os
@@ -76,6 +77,8 @@ class _Served:
             level=order.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
         sys.path[:] = [*order.path, *(one for one in sys.path if one not in order.path)]
+        for call in order.before:
+            _call(call)
         for name, file in order.modules:
             _import(name, file)
         spec = pickle.loads(order.spec)  # noqa: S301 - a topology is trusted by itself
@@ -85,9 +88,9 @@ class _Served:
         around = Surroundings(spec, assign_tasks(spec), order.topology_id, order.port, order.conf)
         worker = Worker(around, options, layout=order.layout, restarts=False)
         self.engine = worker.prepare(active=order.active)
-        timeout = float(order.conf["worker.link.timeout.secs"])
         name, secret, listen = order.topology_id, order.secret, order.listen
-        self.channel.send("listening", self.engine.listen(name, secret, listen, timeout))
+        address = self.engine.listen(name, secret, listen, options.link_timeout_s)
+        self.channel.send("listening", address)
         return worker
 
     # On threads of their own -------------------------------------------------------------------
@@ -169,6 +172,12 @@ class _Served:
 
 class _Ended(BaseException):
     """The supervisor wants the process to end; raised out of whatever the main thread does."""
+
+
+def _call(function: str) -> None:
+    """``module:function``, without arguments."""
+    module, _, name = function.partition(":")
+    getattr(importlib.import_module(module), name)()
 
 
 def _import(name: str, file: str) -> None:

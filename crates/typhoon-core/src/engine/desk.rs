@@ -130,7 +130,7 @@ impl<K: Kit> Desk<K> {
             .message_timeout
             .map(|t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
         Desk {
-            traffic: Traffic::new(Arc::clone(&shared), plan.line, &numbers, plan.high_water),
+            traffic: Traffic::new(Arc::clone(&shared), &numbers, plan),
             ledger: Ledger::new(
                 (plan.worker, plan.incarnation),
                 plan.line,

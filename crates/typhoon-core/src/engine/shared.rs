@@ -37,6 +37,8 @@ pub struct Plan {
     pub message_timeout: Option<Duration>,
     /// Tuples that an inbox takes before those who feed it have to wait.
     pub high_water: usize,
+    /// Shuffle leaves out executors that have much waiting.
+    pub load_aware: bool,
     /// Tuples that one call may emit beyond that, before emit refuses.
     pub hard_limit: usize,
     pub seed: u64,

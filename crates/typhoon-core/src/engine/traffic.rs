@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::bits::Bits;
-use super::{Kit, Mail, Shared};
+use super::{Kit, Mail, Plan, Shared};
 use crate::ack::Root;
 use crate::flow::{Envelope, Places, Queue, TaskId};
 
@@ -28,6 +28,8 @@ pub struct Traffic<K: Kit> {
     /// There are other workers.
     has_peers: bool,
     high_water: usize,
+    /// So many tuples that wait for an executor are much.
+    much: usize,
     /// By executor of this loop.
     ends: Vec<Ends<K::Payload>>,
     /// Executors with something to do, or something to get rid of: all bolts whose inbox is not empty, but for the one
@@ -38,7 +40,7 @@ pub struct Traffic<K: Kit> {
 }
 
 impl<K: Kit> Traffic<K> {
-    pub(super) fn new(shared: Arc<Shared<K>>, line: u16, numbers: &[usize], high_water: usize) -> Self {
+    pub(super) fn new(shared: Arc<Shared<K>>, numbers: &[usize], plan: &Plan) -> Self {
         let ends = |number: &usize| Ends {
             inbox: Queue::default(),
             outbox: Queue::default(),
@@ -54,8 +56,12 @@ impl<K: Kit> Traffic<K> {
             has_parcels: false,
             has_peers: shared.peers.len() > shared.lines,
             shared,
-            line,
-            high_water,
+            line: plan.line,
+            high_water: plan.high_water,
+            much: match plan.load_aware {
+                true => plan.high_water.div_ceil(2),
+                false => usize::MAX,
+            },
         }
     }
 
@@ -65,13 +71,13 @@ impl<K: Kit> Traffic<K> {
         self.has_peers && usize::from(self.places[task as usize].line) >= self.shared.lines
     }
 
-    /// Has the executor of a task half of what it may have waiting for it?
+    /// Has the executor of a task half of what it may have waiting for it? Never, if nobody wants to know.
     #[inline(always)]
     pub(super) fn has_much(&self, task: TaskId) -> bool {
         let place = self.places[task as usize];
         match place.line == self.line {
-            true => self.ends[place.local as usize].inbox.len() * 2 >= self.high_water,
-            false => self.shared.gauges[place.number as usize].queued() * 2 >= self.high_water,
+            true => self.ends[place.local as usize].inbox.len() >= self.much,
+            false => self.shared.gauges[place.number as usize].queued() >= self.much,
         }
     }
 

@@ -204,6 +204,7 @@ impl World {
                 executors,
                 message_timeout: rules.message_timeout,
                 high_water: rules.high_water,
+                load_aware: true,
                 hard_limit: rules.hard_limit,
                 seed: rules.seed.wrapping_mul(31).wrapping_add(line as u64),
                 active: true,

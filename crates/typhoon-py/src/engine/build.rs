@@ -135,6 +135,7 @@ impl Builder {
                 executors: plans,
                 message_timeout: plan.options.message_timeout.map(Duration::from_secs_f64),
                 high_water: plan.options.high_water,
+                load_aware: plan.options.load_aware,
                 hard_limit: plan.options.hard_limit,
                 seed: self.draw(),
                 active: plan.options.active,
@@ -156,6 +157,9 @@ impl Builder {
         Ok(Engine {
             cpu_clocks: lines.iter().map(|_| AtomicU64::new(0)).collect(),
             watchdog: Mutex::new(Watchdog::new(lines.len(), executors, interval)),
+            worker: (plan.options.worker, plan.options.incarnation),
+            high_water: plan.options.high_water,
+            links: Mutex::default(),
             watching: AtomicBool::new(false),
             lines: Mutex::new(lines),
             shared: self.shared,

@@ -1,6 +1,7 @@
 //! The `Engine` class: one worker, driven by the Python half in `typhoon.worker`.
 
 mod build;
+mod links;
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use typhoon_core::engine::{Clock, Loop, Mail, Order, Rest, Shared, Stop, Watchdog};
 use typhoon_core::flow::Emits;
+use typhoon_wire::{Config, Links};
 
 use crate::clock::{self, WorkerClock};
 use crate::component::{Kit, Request};
@@ -23,6 +25,7 @@ use crate::plan::WorkerPlan;
 use crate::python::Ref;
 use crate::stepper::Stepper;
 use build::Builder;
+use links::Ends;
 
 /// Between two looks of the watchdog.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -57,6 +60,11 @@ pub struct Engine {
     clock: WorkerClock,
     /// CPU clocks of the lines' threads; 0 before and after they run.
     cpu_clocks: Vec<AtomicU64>,
+    /// Which worker this is, and how much an executor may have waiting.
+    worker: (u16, u64),
+    high_water: usize,
+    /// The way to other workers, where there are any.
+    links: Mutex<Option<(Arc<Ends>, Links)>>,
     watching: AtomicBool,
     watchdog: Mutex<Watchdog>,
 }
@@ -144,6 +152,61 @@ impl Engine {
         time.store(now, Ordering::Release);
         self.shared.order(Order::Look);
         Ok(())
+    }
+
+    /// Listen for the other workers of the topology, at `unix:PATH` or `tcp:HOST:PORT`; gives the address where they
+    /// can come. All ends prove that they know `secret`; a link of which nothing is heard for `timeout` seconds is lost.
+    fn listen(&self, topology: &str, secret: Vec<u8>, address: &str, timeout: f64) -> PyResult<String> {
+        let (worker, incarnation) = self.worker;
+        let address = links::address(address)?;
+        let mut config = Config::new(worker, incarnation, topology, &secret, address);
+        config.link_timeout = Duration::try_from_secs_f64(timeout)
+            .map_err(|error| PyValueError::new_err(format!("worker.link.timeout.secs: {error}")))?;
+        let (ends, links) = Ends::start(Arc::clone(&self.shared), self.high_water, config)?;
+        let address = links.address().to_string();
+        *self.lock_links() = Some((ends, links));
+        Ok(address)
+    }
+
+    /// This start of a worker lives, and is to be reached there.
+    fn peer_up(&self, worker: u16, incarnation: u64, address: &str) -> PyResult<()> {
+        let address = links::address(address)?;
+        if let Some((_, links)) = &*self.lock_links() {
+            links.up(worker, incarnation, address);
+        }
+        Ok(())
+    }
+
+    /// This start of a worker is gone for ever; what it may have held has to begin again.
+    fn peer_down(&self, worker: u16, incarnation: u64) {
+        if let Some((_, links)) = &*self.lock_links() {
+            links.down(worker, incarnation);
+        }
+    }
+
+    /// Break the connection to a worker, as a network would.
+    fn cut(&self, worker: u16) {
+        if let Some((_, links)) = &*self.lock_links() {
+            links.cut(worker);
+        }
+    }
+
+    /// Wait until all other workers are connected; false if that takes longer than `timeout` seconds.
+    fn wait_connected(&self, py: Python<'_>, timeout: f64) -> bool {
+        let ends = self.lock_links().as_ref().map(|(ends, _)| Arc::clone(ends));
+        ends.is_none_or(|ends| py.detach(|| ends.wait(Duration::from_secs_f64(timeout))))
+    }
+
+    /// End all links at once.
+    fn unlink(&self, py: Python<'_>) {
+        let links = self.lock_links().take();
+        py.detach(|| drop(links));
+    }
+
+    /// Messages sent to and received from each worker by index, credits and marks apart.
+    fn counts(&self) -> Vec<(u64, u64)> {
+        let links = self.lock_links();
+        links.as_ref().map_or_else(Vec::new, |(ends, _)| ends.exchange.counts())
     }
 
     /// A number if all lines wait with empty queues: the same as before if nothing happened since.
@@ -259,6 +322,10 @@ impl Engine {
 }
 
 impl Engine {
+    fn lock_links(&self) -> std::sync::MutexGuard<'_, Option<(Arc<Ends>, Links)>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Open, step until stopped, close. `py` is None on a line without the GIL.
     fn drive(&self, py: Option<Python<'_>>, line: usize, looped: &mut Loop<Kit>, wake_on: &WakeOn) {
         let mut result = looped.open();

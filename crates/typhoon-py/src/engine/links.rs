@@ -1,0 +1,138 @@
+//! The links of this worker to its peers: what the link thread calls, and what Python may say to it.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use typhoon_core::engine::Shared;
+use typhoon_core::wire::{Exchange, Lanes};
+use typhoon_wire::{Address, Config, Handler, Links, Lost, Outgoing, Ringer};
+
+use crate::component::Kit;
+
+/// Peers with a session.
+#[derive(Default)]
+struct Present {
+    now: HashSet<u16>,
+    /// The incarnation of the last session with each.
+    last: HashMap<u16, u64>,
+}
+
+/// What the link thread calls: it never holds the GIL.
+pub(super) struct Ends {
+    pub(super) exchange: Exchange<Kit>,
+    shared: Arc<Shared<Kit>>,
+    present: Mutex<Present>,
+    changed: Condvar,
+    ringer: OnceLock<Ringer>,
+}
+
+struct Both<'a, 'b>(&'a mut Outgoing<'b>);
+
+impl Lanes for Both<'_, '_> {
+    // Messages beyond the limit are refused when they are packed.
+    fn urgent(&mut self, message: Vec<u8>) {
+        let _ = self.0.urgent(&message);
+    }
+
+    fn bulk(&mut self, message: Vec<u8>) {
+        let _ = self.0.bulk(&message);
+    }
+}
+
+impl Handler for Ends {
+    fn fill(&self, peer: u16, out: &mut Outgoing<'_>) -> bool {
+        self.exchange.fill(peer, &mut Both(out));
+        false
+    }
+
+    fn message(&self, peer: u16, _: u64, message: Cow<'_, [u8]>) {
+        match self.exchange.message(peer, &message) {
+            Ok(true) => self.ring(),
+            Ok(false) => {}
+            // It had a proof and a checksum, and yet it says nothing: whatever it was is lost.
+            Err(_) => self.exchange.lost(peer),
+        }
+    }
+
+    fn connected(&self, peer: u16, incarnation: u64) {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = present.last.insert(peer, incarnation) == Some(incarnation);
+        self.exchange.connected(peer, again);
+        present.now.insert(peer);
+        self.changed.notify_all();
+    }
+
+    fn lost(&self, peer: u16, _: u64, _: Lost) {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        present.now.remove(&peer);
+        self.exchange.lost(peer);
+    }
+}
+
+impl Ends {
+    pub(super) fn start(
+        shared: Arc<Shared<Kit>>,
+        high_water: usize,
+        config: Config,
+    ) -> PyResult<(Arc<Self>, Links)> {
+        let ends = Arc::new(Ends {
+            exchange: Exchange::new(Arc::clone(&shared), high_water),
+            shared: Arc::clone(&shared),
+            present: Mutex::default(),
+            changed: Condvar::new(),
+            ringer: OnceLock::new(),
+        });
+        let listen = config.listen.to_string();
+        let links = Links::start(config, Arc::clone(&ends) as Arc<dyn Handler>)
+            .map_err(|error| PyOSError::new_err(format!("cannot listen at {listen}: {error}")))?;
+        let _ = ends.ringer.set(links.ringer());
+        for peer in &shared.peers[shared.lines..] {
+            let ringer = links.ringer();
+            peer.ring_by(Arc::new(move || ringer.ring()));
+        }
+        Ok((ends, links))
+    }
+
+    fn ring(&self) {
+        if let Some(ringer) = self.ringer.get() {
+            ringer.ring();
+        }
+    }
+
+    /// Wait until every other worker is connected; false if that takes too long, or the engine stops.
+    pub(super) fn wait(&self, timeout: Duration) -> bool {
+        let others = (self.shared.peers.len() - self.shared.lines).saturating_sub(1);
+        let until = Instant::now() + timeout;
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        while present.now.len() < others {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            present = self
+                .changed
+                .wait_timeout(present, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        true
+    }
+}
+
+/// `unix:PATH` or `tcp:HOST:PORT`.
+pub(super) fn address(text: &str) -> PyResult<Address> {
+    match text.split_once(':') {
+        Some(("unix", path)) => Ok(Address::Unix(path.into())),
+        Some(("tcp", place)) => place
+            .parse()
+            .map(Address::Tcp)
+            .map_err(|error| PyValueError::new_err(format!("'{text}' is no address: {error}"))),
+        _ => Err(PyValueError::new_err(format!(
+            "'{text}' is no address: it begins with neither unix: nor tcp:"
+        ))),
+    }
+}
