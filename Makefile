@@ -75,7 +75,7 @@ test-stages:
 
 .PHONY: test-fast
 test-fast: setup  ## the tests for between two edits, under three minutes: Rust, unit, topologies in one process
-	cargo test --quiet --locked -p typhoon-core
+	cargo test --quiet --locked -p typhoon-core -p typhoon-wire
 	$(BIN)/pytest -q -m 'not slow' tests/unit tests/topologies
 
 .PHONY: lint
@@ -90,8 +90,8 @@ lint: setup  ## ruff, mypy, pyright, stubtest, rustfmt, clippy
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: test-rust
-test-rust: $(STAMPS)/dev  ## the engine's tests, without an interpreter, and its queues under loom
-	cargo test --locked -p typhoon-core
+test-rust: $(STAMPS)/dev  ## the tests of engine and links, without an interpreter, and of queues under loom
+	cargo test --locked -p typhoon-core -p typhoon-wire
 	RUSTFLAGS='--cfg loom' cargo test --locked -p typhoon-core --lib --target-dir target/loom
 
 .PHONY: test-python

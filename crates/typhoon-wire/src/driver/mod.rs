@@ -1,0 +1,223 @@
+//! The link thread: sockets, readiness and time. What it does is decided in `session`, `handshake` and `peer`.
+//!
+//! | part | |
+//! |---|---|
+//! | `mod` | the loop |
+//! | `socket`, `connection` | one socket |
+//! | `members` | peers that come up, go down, are lost |
+//! | `doors` | connections that are dialled or come in, until they are attached to a session |
+//! | `traffic` | reading and writing |
+
+mod connection;
+mod doors;
+mod members;
+mod socket;
+mod traffic;
+
+use crate::bell::Bell;
+use crate::config::{Address, Config};
+use crate::handler::{Handler, Refusal};
+use crate::handshake::{Secret, TOPOLOGY_LIMIT};
+use crate::links::{Command, Shared};
+use crate::peer::Peer;
+use crate::session::{Limits, Verdict};
+use connection::Connection;
+use mio::{Events, Poll, Token};
+use socket::Listener;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const LISTENER: usize = 0;
+const BELL: usize = 1;
+/// Longest sleep: every wait has a deadline, this is for when nothing waits.
+const NAP: Duration = Duration::from_secs(60);
+
+pub(crate) struct Driver {
+    config: Config,
+    limits: Limits,
+    secret: Secret,
+    handler: Arc<dyn Handler>,
+    shared: Arc<Shared>,
+    poll: Poll,
+    listener: Listener,
+    /// When to accept again although no event says so: the process had no descriptors left.
+    accept_at: Option<Instant>,
+    peers: BTreeMap<u16, Peer>,
+    /// Names are never used twice, so that an event that comes late means nobody.
+    connections: HashMap<usize, Connection>,
+    next_connection: usize,
+    /// How often we dialled.
+    attempts: u64,
+    /// Connections that have more to read or write than one turn allowed.
+    busy: Vec<usize>,
+    scratch: Vec<u8>,
+    stopping: bool,
+}
+
+impl Driver {
+    pub fn new(config: Config, handler: Arc<dyn Handler>) -> io::Result<(Self, Arc<Shared>)> {
+        check(&config)?;
+        let poll = Poll::new()?;
+        let bell = Bell::new(mio::Waker::new(poll.registry(), Token(BELL))?);
+        let mut listener = Listener::bind(&config.listen)?;
+        listener.register(poll.registry(), Token(LISTENER))?;
+        let shared = Arc::new(Shared::new(bell));
+        let driver = Driver {
+            limits: Limits {
+                message: config.message_limit,
+                window: config.window,
+                link_timeout: config.link_timeout,
+            },
+            secret: Secret::new(&config.secret),
+            config,
+            handler,
+            shared: Arc::clone(&shared),
+            poll,
+            listener,
+            accept_at: None,
+            peers: BTreeMap::new(),
+            connections: HashMap::new(),
+            next_connection: BELL + 1,
+            attempts: 0,
+            busy: Vec::new(),
+            scratch: vec![0; traffic::SCRATCH],
+            stopping: false,
+        };
+        Ok((driver, shared))
+    }
+
+    pub fn address(&self) -> io::Result<Address> {
+        self.listener.address()
+    }
+
+    pub fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        while !self.stopping {
+            self.sleep(&mut events);
+            let now = Instant::now();
+            if self.shared.bell.answer() {
+                self.rung(now);
+            }
+            let mut ready = std::mem::take(&mut self.busy);
+            for event in &events {
+                self.note(event, &mut ready, now);
+            }
+            for name in ready {
+                self.read(name, now);
+            }
+            self.tick(now);
+            self.write_all(now);
+        }
+    }
+
+    fn sleep(&mut self, events: &mut Events) {
+        let timeout = if self.busy.is_empty() && self.shared.bell.doze() {
+            self.next_deadline().saturating_duration_since(Instant::now())
+        } else {
+            Duration::ZERO
+        };
+        match self.poll.poll(events, Some(timeout)) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                // Only a programming error, or no memory in the kernel. Do not burn the processor over it.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            _ => (),
+        }
+    }
+
+    fn rung(&mut self, now: Instant) {
+        for command in self.shared.take_commands() {
+            match command {
+                Command::Up(peer, incarnation, address) => self.up(peer, incarnation, address, now),
+                Command::Down(peer, incarnation) => self.down(peer, incarnation),
+                Command::Cut(peer) => self.cut(peer, now),
+                Command::Stop => self.stopping = true,
+            }
+        }
+        for peer in self.peers.values_mut() {
+            if let Some(present) = &mut peer.present {
+                present.hungry = true;
+            }
+        }
+    }
+
+    fn note(&mut self, event: &mio::event::Event, ready: &mut Vec<usize>, now: Instant) {
+        let name = event.token().0;
+        if name == LISTENER {
+            self.accept(now);
+        } else if let Some(connection) = self.connections.get_mut(&name) {
+            connection.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+            connection.finished |= event.is_read_closed() || event.is_error();
+            if event.is_writable() {
+                connection.blocked = false;
+            }
+            ready.push(name);
+        }
+    }
+
+    /// All that time alone brings about.
+    fn tick(&mut self, now: Instant) {
+        if self.accept_at.is_some_and(|at| now >= at) {
+            self.accept(now);
+        }
+        let late: Vec<usize> = self
+            .connections
+            .iter()
+            .filter(|(_, c)| c.deadline.is_some_and(|at| now >= at))
+            .map(|(name, _)| *name)
+            .collect();
+        for name in late {
+            self.refuse(name, Refusal::TimedOut, now);
+        }
+        let mut due = Vec::new();
+        for (index, peer) in &mut self.peers {
+            let Some(present) = &mut peer.present else {
+                continue;
+            };
+            let verdict = present.session.as_mut().map_or(Verdict::Fine, |s| s.tick(now));
+            let dials = present.is_undialled() && self.config.worker > *index && now >= present.dial_at;
+            if dials || verdict != Verdict::Fine {
+                due.push((*index, verdict));
+            }
+        }
+        for (index, verdict) in due {
+            match verdict {
+                Verdict::Lost => self.lose(index, crate::Lost::TimedOut, now),
+                Verdict::Silent => self.cut(index, now),
+                Verdict::Fine => self.dial(index, now),
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let mut next = Instant::now() + NAP;
+        let mut at = |deadline: Option<Instant>| next = deadline.map_or(next, |d| d.min(next));
+        at(self.accept_at);
+        for connection in self.connections.values() {
+            at(connection.deadline);
+        }
+        for (index, peer) in &self.peers {
+            let Some(present) = &peer.present else { continue };
+            at(present.session.as_ref().map(|session| session.deadline()));
+            at((present.is_undialled() && self.config.worker > *index).then_some(present.dial_at));
+        }
+        next
+    }
+}
+
+fn check(config: &Config) -> io::Result<()> {
+    let wrong = if config.topology.len() > TOPOLOGY_LIMIT {
+        "the topology's name is longer than 255 bytes"
+    } else if u32::try_from(config.message_limit).is_err() {
+        "the limit of a message is beyond 4 GiB - 1"
+    } else if config.link_timeout.is_zero() || config.handshake_timeout.is_zero() {
+        "a time-out of links is zero"
+    } else if config.window == 0 || config.half_open_limit == 0 {
+        "a limit of links is zero"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(ErrorKind::InvalidInput, wrong))
+}

@@ -1,0 +1,31 @@
+//! The links between the workers of a topology. They carry messages, and know neither Python nor tuples.
+//!
+//! [`Links`] is one thread that drives the connections of its process to all peers. A *session* joins two incarnations
+//! of workers and outlives its connection: frames are numbered, kept until acknowledged, and sent again after a
+//! reconnect, so that a message comes exactly once and in order, or [`Handler::lost`] says that it may not have come.
+//!
+//! | room | what belongs there |
+//! |---|---|
+//! | [`Links`], [`Config`], [`Handler`] | what the rest of the worker sees |
+//! | `frame` | how a frame looks on the wire |
+//! | `session` | numbers, what is kept, what is owed; pure: it has neither socket nor clock |
+//! | `handshake` | who is there, the proof of it, and which session goes on; pure as well |
+//! | `peer` | which incarnation of a peer is the present one, and when to dial it |
+//! | `driver` | the thread: sockets, readiness, time |
+
+mod bell;
+mod config;
+mod driver;
+mod figures;
+mod frame;
+mod handler;
+mod handshake;
+mod links;
+mod peer;
+mod session;
+
+pub use config::{Address, Config};
+pub use figures::{Figures, PeerFigures};
+pub use handler::{Handler, Lost, Refusal};
+pub use links::Links;
+pub use session::{Outgoing, TooLong};

@@ -1,0 +1,126 @@
+use crate::bell::Bell;
+use crate::config::{Address, Config};
+use crate::driver::Driver;
+use crate::figures::{Figures, Ledger};
+use crate::handler::Handler;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// All links of a worker, and the thread that drives them. Any thread may call any method; what is not a question is
+/// done by the link thread soon after.
+pub struct Links {
+    shared: Arc<Shared>,
+    address: Address,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the link thread shares with all others.
+pub(crate) struct Shared {
+    pub bell: Bell,
+    pub ledger: Ledger,
+    commands: Mutex<Vec<Command>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Command {
+    Up(u16, u64, Address),
+    Down(u16, u64),
+    Cut(u16),
+    Stop,
+}
+
+impl Links {
+    /// Listen, and start the thread. Nobody is a peer before [`Links::up`].
+    ///
+    /// # Errors
+    /// When it cannot listen, or the process lacks descriptors or threads; `InvalidInput` for limits that cannot be
+    /// kept.
+    pub fn start(config: Config, handler: Arc<dyn Handler>) -> io::Result<Self> {
+        let (driver, shared) = Driver::new(config, handler)?;
+        let address = driver.address()?;
+        let thread = std::thread::Builder::new()
+            .name("typhoon-links".to_owned())
+            .spawn(move || driver.run())?;
+        Ok(Links {
+            shared,
+            address,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where peers can dial us.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// This incarnation of the peer lives and listens there. We dial it if our index is the higher one, or else let it
+    /// in. Earlier incarnations are down from now on; one that is down already is ignored.
+    pub fn up(&self, peer: u16, incarnation: u64, address: Address) {
+        self.shared.command(Command::Up(peer, incarnation, address));
+    }
+
+    /// This incarnation of the peer and all before it are refused for ever.
+    pub fn down(&self, peer: u16, incarnation: u64) {
+        self.shared.command(Command::Down(peer, incarnation));
+    }
+
+    /// There is something to fill, for whichever peer. What the caller did before is seen by the `fill` that follows.
+    /// Costs one atomic exchange while the link thread is busy or rung already, else a system call.
+    pub fn ring(&self) {
+        self.shared.bell.ring();
+    }
+
+    /// Break the connection to the peer, as a network would. The session goes on over the next connection.
+    pub fn cut(&self, peer: u16) {
+        self.shared.command(Command::Cut(peer));
+    }
+
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.shared.ledger.read()
+    }
+
+    /// End all connections at once, and the thread. The handler is not called any more when this returns; `lost` is not
+    /// called. Dropping does the same. Not to be called by the handler.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.shared.command(Command::Stop);
+            // Had it panicked, then the panic was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Shared {
+    pub fn new(bell: Bell) -> Self {
+        Shared {
+            bell,
+            ledger: Ledger::default(),
+            commands: Mutex::default(),
+        }
+    }
+
+    fn command(&self, command: Command) {
+        self.commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(command);
+        self.bell.ring();
+    }
+
+    pub fn take_commands(&self) -> Vec<Command> {
+        std::mem::take(&mut self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
