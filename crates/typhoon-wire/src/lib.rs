@@ -27,5 +27,5 @@ mod session;
 pub use config::{Address, Config};
 pub use figures::{Figures, PeerFigures};
 pub use handler::{Handler, Lost, Refusal};
-pub use links::Links;
+pub use links::{Links, Ringer};
 pub use session::{Outgoing, TooLong};

@@ -77,6 +77,12 @@ impl Links {
         self.shared.command(Command::Cut(peer));
     }
 
+    /// For those who only ring.
+    #[must_use]
+    pub fn ringer(&self) -> Ringer {
+        Ringer(Arc::clone(&self.shared))
+    }
+
     #[must_use]
     pub fn figures(&self) -> Figures {
         self.shared.ledger.read()
@@ -94,6 +100,17 @@ impl Links {
             // Had it panicked, then the panic was reported where it happened.
             let _ = thread.join();
         }
+    }
+}
+
+/// Rings for a [`Links`] that somebody else owns; when that is gone, for nobody.
+#[derive(Clone)]
+pub struct Ringer(Arc<Shared>);
+
+impl Ringer {
+    /// As [`Links::ring`].
+    pub fn ring(&self) {
+        self.0.bell.ring();
     }
 }
 

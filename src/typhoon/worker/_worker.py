@@ -232,6 +232,9 @@ class Worker:
 
     workers = 1
 
+    def debug(self):
+        return self._engine.debug()
+
     def pid(self) -> int:
         return os.getpid()
 

@@ -5,7 +5,7 @@ use crate::ack::Edges;
 use crate::measure::Counter;
 
 /// Where a task runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The loop (one per thread); behind the loops of this worker, one more for each worker.
     pub line: u16,
@@ -15,6 +15,18 @@ pub struct Place {
     pub local: u32,
     /// The executor's number in the worker; behind its own, those elsewhere that it sends to.
     pub number: u32,
+}
+
+impl Default for Place {
+    /// Nowhere: of an id that no task has.
+    fn default() -> Self {
+        Place {
+            line: u16::MAX,
+            slot: 0,
+            local: 0,
+            number: u32::MAX,
+        }
+    }
 }
 
 /// The places of all tasks of the topology, by task id.
