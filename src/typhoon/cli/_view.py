@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from typhoon.metrics import ComponentStats, Stats
+    from typhoon.metrics import ComponentStats, Stats, WorkerStats
 
 NOTICES = 3
 """So many of the newest notices stand under the table."""
@@ -78,6 +78,8 @@ class Progress:
         self._at = 0.0
         self.acked_rate = 0.0
         self.rows: list[Row] = []
+        self.workers: list[str] = []
+        self._cpu: dict[int | None, float] = {}
 
     def look(self, stats: Stats, now: float) -> None:
         """Take in ``stats`` as they were at ``now`` seconds of any clock."""
@@ -86,7 +88,19 @@ class Progress:
         self.acked_rate = max(0, stats.acked - self._acked) / span
         self.rows = [self._row(one, span) for one in stats.components]
         self._before = {one.id: one for one in stats.components}
+        self.workers = [self._worker_words(one, span) for one in stats.processes]
+        self._cpu = {one.pid: one.cpu_s for one in stats.processes}
         self._acked, self._at = stats.acked, now
+
+    def _worker_words(self, one: WorkerStats, span: float) -> str:
+        if one.pid is None:
+            return f"worker {one.port}  starts"
+        busy = max(0.0, one.cpu_s - self._cpu.get(one.pid, 0.0)) / span
+        again = f", start {one.starts}" if one.starts > 1 else ""
+        return (
+            f"worker {one.port}  process {one.pid}{again}  {busy:.0%} of a core  "
+            f"{one.rss_mb:.0f} MB  {', '.join(one.components)}"
+        )
 
     def _row(self, one: ComponentStats, span: float) -> Row:
         before = self._before.get(one.id)
@@ -152,8 +166,10 @@ def line(stats: Stats, progress: Progress) -> str:
         f"acked {stats.acked:,} (+{progress.acked_rate:,.0f}/s)",
         *([f"failed {stats.failed:,}"] if stats.failed else []),
         *([f"timed out {stats.timed_out:,}"] if stats.timed_out else []),
+        *_death_words(stats),
         *latency_words(stats),
         *(_component_words(row) for row in progress.rows),
+        *progress.workers,
     ]
     return "  ".join(parts)
 
@@ -163,6 +179,11 @@ def _component_words(row: Row) -> str:
     queue = f", {row.queued:,} queued" if row.queued else ""
     errors = f", {row.errors:,} errors" if row.errors else ""
     return f"{row.id} {rate:,.0f}/s {row.busy:.0%}{queue}{errors}"
+
+
+def _death_words(stats: Stats) -> list[str]:
+    lost = stats.failed_by_worker_death
+    return [f"failed by a worker's death {lost:,}"] if lost else []
 
 
 def latency_words(stats: Stats) -> list[str]:
@@ -181,6 +202,7 @@ def summary(stats: Stats) -> str:
         f"{stats.topology}: {stats.seconds:.2f} s, acked {stats.acked:,}{rate}",
         f"failed {stats.failed:,}",
         f"timed out {stats.timed_out:,}",
+        *_death_words(stats),
         *([f"replayed {stats.replayed:,}"] if stats.replayed else []),
         *latency_words(stats),
     ]
@@ -262,7 +284,8 @@ class LiveView:
         from rich.text import Text
 
         notes = [Text(f"! {notice}", style="yellow") for notice in notices[-NOTICES:]]
-        return Group(Text(self._head(stats)), self._table(), *notes)
+        workers = [Text(one) for one in self._progress.workers]
+        return Group(Text(self._head(stats)), self._table(), *workers, *notes)
 
     def _head(self, stats: Stats) -> str:
         parts = [
@@ -271,6 +294,7 @@ class LiveView:
             f"acked {stats.acked:,} ({self._progress.acked_rate:,.0f}/s)",
             f"failed {stats.failed:,}",
             f"timed out {stats.timed_out:,}",
+            *_death_words(stats),
             *latency_words(stats),
         ]
         return "  ".join(parts)

@@ -28,7 +28,7 @@ from typhoon.cluster.supervisor import (
 )
 from typhoon.errors import NotRunningError, TopologyFailedError
 from typhoon.local._member import Member, Questions
-from typhoon.metrics import WorkerReport, merged
+from typhoon.metrics import ProcessFigures, WorkerReport, WorkerStats, merged
 from typhoon.topology import ComponentSpec, TopologySpec
 from typhoon.worker import Channel, Layout, Progress, WorkerOrder, nothing_happens
 
@@ -38,6 +38,9 @@ ANSWER_S = 1.0
 """How long a worker may take to answer before its last report stands for it."""
 STOP_S = 2.0
 """How long components may take to close."""
+
+
+NO_PROCESS = ProcessFigures(0, 0.0, 0.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,14 +398,22 @@ class WorkerGroup:
     def emitted(self, components: Iterable[str]) -> int:
         return self.report().emitted(components)
 
-    def pids(self) -> dict[int, int]:
-        """Port → process id of the workers that run; for those who look at, or end, them."""
-        found = self._ask_all("pid")
-        return {
-            member.port: pid
-            for member, pid in zip(self._members, found, strict=True)
-            if pid is not None
-        }
+    def processes(self) -> tuple[WorkerStats, ...]:
+        """Every worker's process, as of its last report."""
+        return tuple(self._process(member) for member in self._members)
+
+    def _process(self, member: Member) -> WorkerStats:
+        figures = member.report.process or NO_PROCESS
+        executors = self._layout.executors[member.index]
+        return WorkerStats(
+            port=member.port,
+            pid=figures.pid or None,
+            starts=member.starts,
+            seconds=round(figures.seconds, 3),
+            cpu_s=round(figures.cpu_s, 3),
+            rss_mb=round(figures.rss_bytes / 1e6, 1),
+            components=tuple(dict.fromkeys(one.component for one in executors)),
+        )
 
     def wait_until_running(self, timeout: float) -> bool:
         """Whether all workers run, in time."""

@@ -108,6 +108,7 @@ class LocalTopology:
             executed={one.id: one.executed for one in components if one.kind == "bolt"},
             complete_latency_ms=report.latency_ms(),
             components=components,
+            processes=worker.processes(),
         )
 
     def _components(self, report: WorkerReport) -> tuple[ComponentStats, ...]:
@@ -146,6 +147,17 @@ class LocalTopology:
     __iter__ = None
 
     # Waiting ----------------------------------------------------------------------------------
+
+    def wait_until_running(self, timeout: float = 30.0) -> None:
+        """Wait until every worker runs; at once where they run in this process.
+
+        Raises ``TimeoutError`` after ``timeout`` seconds, ``TopologyFailedError`` when a worker
+        cannot be started.
+        """
+        if not self._worker.wait_until_running(timeout):
+            if self.failure is not None:
+                raise self.failure
+            raise TimeoutError(f"not all workers of '{self.name}' run after {timeout} s")
 
     def wait_until_drained(self, timeout: float | None = None) -> None:
         """Wait until the spouts have no more data and all of it is processed; then each component

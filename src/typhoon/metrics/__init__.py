@@ -1,8 +1,8 @@
 """What a topology has done: counts, latencies, who does how much of it; and metrics of its own."""
 
 from typhoon.metrics._own import Counter, Gauge, Histogram, Metrics, MetricsBook
-from typhoon.metrics._report import WorkerReport, merged
-from typhoon.metrics._stats import ComponentStats, Stats
+from typhoon.metrics._report import ProcessFigures, WorkerReport, merged
+from typhoon.metrics._stats import ComponentStats, Stats, WorkerStats
 from typhoon.metrics._window import BusyWindow
 
 __all__ = [
@@ -13,7 +13,9 @@ __all__ = [
     "Histogram",
     "Metrics",
     "MetricsBook",
+    "ProcessFigures",
     "Stats",
     "WorkerReport",
+    "WorkerStats",
     "merged",
 ]

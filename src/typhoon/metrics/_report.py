@@ -6,7 +6,7 @@ import math
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from typhoon.metrics._own import MetricsBook, OwnMetrics
 from typhoon.metrics._stats import ComponentStats
@@ -21,6 +21,15 @@ SUMMED = (
     "failed_by_worker_death",
 )
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "max": 1.0}
+
+
+class ProcessFigures(NamedTuple):
+    """A worker's process: its age and the processor time that it has used, in seconds."""
+
+    pid: int
+    seconds: float
+    cpu_s: float
+    rss_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +48,11 @@ class WorkerReport:
     errors: Mapping[str, tuple[int, str | None]] = field(default_factory=dict)
     own: Mapping[str, OwnMetrics] = field(default_factory=dict)
     latencies: Mapping[int, int] = field(default_factory=dict)
+    process: ProcessFigures | None = None
 
     def of_the_past(self) -> WorkerReport:
         """What remains of it when the worker is gone."""
-        return replace(self, waiting={}, capacity={})
+        return replace(self, waiting={}, capacity={}, process=None)
 
     def replayed(self) -> int:
         return sum(counts.get("replayed", 0) for counts in self.counts.values())

@@ -49,6 +49,21 @@ class ComponentStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStats:
+    """One worker's process. ``starts`` is how often one was started, ``seconds`` the age of the
+    present one, ``cpu_s`` the processor time that it has used, ``rss_mb`` what it holds in memory;
+    ``pid`` is None while there is none. ``components`` are those of which it runs executors."""
+
+    port: int
+    pid: int | None
+    starts: int
+    seconds: float
+    cpu_s: float
+    rss_mb: float
+    components: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """A whole topology. ``complete_latency_ms`` has p50, p99, p999 and max, and is empty before
     the first ack; ``replayed`` counts trees that were emitted again under the name of one that had
@@ -67,11 +82,15 @@ class Stats:
     executed: Mapping[str, int]
     complete_latency_ms: Mapping[str, float]
     components: tuple[ComponentStats, ...]
+    processes: tuple[WorkerStats, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain values, for JSON; ``components`` by id. What JSON has no word for in
         a gauge is shown by its ``repr``."""
         summary = {one.name: getattr(self, one.name) for one in fields(self)}
+        summary["processes"] = [
+            {each.name: getattr(one, each.name) for each in fields(one)} for one in self.processes
+        ]
         summary["components"] = {
             one.id: {each.name: getattr(one, each.name) for each in fields(one)[1:]}
             for one in self.components

@@ -7,17 +7,22 @@ import importlib.util
 import logging
 import os
 import pickle
+import resource
 import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from typhoon.config import topology_options
 from typhoon.errors import TopologyFailedError, TyphoonError
+from typhoon.metrics import ProcessFigures, WorkerReport
 from typhoon.topology import assign_tasks
 from typhoon.worker._channel import Channel
 from typhoon.worker._context import Surroundings
@@ -51,6 +56,7 @@ class _Served:
         self.order = order
         self.over = threading.Event()
         self.failed = False
+        self.began = time.monotonic()
 
     def run(self) -> int:
         try:
@@ -157,6 +163,9 @@ class _Served:
 
     def on_ask(self, number: int, what: str, *arguments: Any) -> None:
         """``progress``, ``report``, ``pending`` or ``notices`` of the worker."""
+        if what == "report":
+            self._send("answer", number, self._report())
+            return
         found = getattr(self.worker, what)
         self._send("answer", number, found(*arguments) if callable(found) else list(found))
 
@@ -167,11 +176,26 @@ class _Served:
         broken = self.worker.broken
         hint = broken.hint if isinstance(broken, TyphoonError) else None
         message = broken.message if isinstance(broken, TyphoonError) else None
-        self._send("ended", self.worker.report(), message, hint)
+        self._send("ended", self._report(), message, hint)
+
+
+    def _report(self) -> WorkerReport:
+        seconds, cpu = time.monotonic() - self.began, time.process_time()
+        process = ProcessFigures(os.getpid(), seconds, cpu, _rss())
+        return replace(self.worker.report(), process=process)
 
 
 class _Ended(BaseException):
     """The supervisor wants the process to end; raised out of whatever the main thread does."""
+
+
+def _rss() -> int:
+    """Bytes of memory that this process holds; where the system does not say, the most it held."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(pages) * resource.getpagesize()
 
 
 def _call(function: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import Counter
@@ -13,7 +12,7 @@ from typing import Any, Protocol
 from typhoon._core import Engine
 from typhoon.config import TopologyOptions
 from typhoon.errors import TopologyFailedError, TyphoonInternalError
-from typhoon.metrics import BusyWindow, WorkerReport
+from typhoon.metrics import BusyWindow, WorkerReport, WorkerStats
 from typhoon.topology import ComponentSpec
 from typhoon.worker._context import Surroundings
 from typhoon.worker._errors import ErrorBook
@@ -226,17 +225,19 @@ class Worker:
         self._earlier = self._counted()
         self._engine = None
 
+    def wait_until_running(self, timeout: float) -> bool:
+        """It does since ``start``."""
+        return True
+
     def wait(self) -> None:
         """Until the worker has ended."""
         self._done.wait()
 
     workers = 1
 
-    def debug(self):
-        return self._engine.debug()
-
-    def pid(self) -> int:
-        return os.getpid()
+    def processes(self) -> tuple[WorkerStats, ...]:
+        """None: it is in this one."""
+        return ()
 
     def handle(self, spec: ComponentSpec) -> Any:
         """What a component shows to whoever runs the topology."""

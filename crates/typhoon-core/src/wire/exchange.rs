@@ -178,7 +178,6 @@ impl<K: Kit> Exchange<K> {
         self.sides.iter().map(one).collect()
     }
 
-    pub fn debug(&self) -> String { self.sides.iter().map(|s| format!("{:?}", owed(s))).collect() }
     fn deliver(&self, side: &Side, tuples: Vec<Envelope<K::Payload>>) {
         let mut by_line: Vec<Vec<Envelope<K::Payload>>> = (0..self.shared.lines).map(|_| Vec::new()).collect();
         let mut owed = owed(side);

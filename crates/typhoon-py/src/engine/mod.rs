@@ -209,7 +209,6 @@ impl Engine {
         links.as_ref().map_or_else(Vec::new, |(ends, _)| ends.exchange.counts())
     }
 
-    fn debug(&self) -> String { let g: Vec<usize> = self.shared.gauges.iter().map(|g| g.queued()).collect(); let l = self.lock_links(); let f = l.as_ref().map(|(e, l)| format!("{:?} owed {:?}", l.figures(), e.exchange.debug())); let m: Vec<bool> = self.shared.peers.iter().map(|p| p.mailbox.is_filled()).collect(); format!("gauges {g:?} mail {m:?} {f:?}") }
     /// A number if all lines wait with empty queues: the same as before if nothing happened since.
     fn quiet(&self) -> Option<u64> {
         self.shared.quiet()
