@@ -22,6 +22,7 @@
     │
     │   We must mend this one:
     └── TyphoonInternalError                  a broken promise of our own; please report it
+        └── ImpossibleEventError                  an event that cannot happen in that state, and did
 
 An error says what it is about, the cause and, where there is one, the next step as ``hint``.
 """
@@ -37,6 +38,7 @@ __all__ = [
     "EmitError",
     "GroupingKeyError",
     "IllegalTransitionError",
+    "ImpossibleEventError",
     "InvalidConfigError",
     "InvalidTopologyError",
     "NotRunningError",
@@ -201,3 +203,20 @@ class TyphoonInternalError(TyphoonError):
         super().__init__(
             message, hint=hint or "this is a fault in typhoon itself: please report it"
         )
+
+
+class ImpossibleEventError(TyphoonInternalError):
+    """Ours: a state machine was told of something that cannot happen in the state that it is in.
+
+    ``what`` is the thing, ``status`` the status it has, ``event`` what happened and ``story`` what
+    led here, oldest first.
+    """
+
+    def __init__(self, what: str, status: str, event: str, story: Iterable[str] = ()) -> None:
+        self.what = what
+        self.status = status
+        self.event = event
+        self.story: tuple[str, ...] = tuple(story)
+        path = " → ".join(self.story) or "nothing yet"
+        super().__init__(f"{what} is {status}: {event!r} cannot happen then (so far: {path})")
+        self.args = (what, status, event, self.story)

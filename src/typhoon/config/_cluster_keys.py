@@ -57,6 +57,37 @@ SUPERVISOR = (
         "supervisor.worker.timeout.secs", 30, _SECS, "a worker silent for so long is killed", "secs"
     ),
     _key("supervisor.worker.start.timeout.secs", 120, _SECS, "the same while it starts", "secs"),
+    _key(
+        "supervisor.worker.shutdown.sleep.secs",
+        3,
+        _SECS,
+        "a worker that was asked to end may take so long before it is killed",
+        "secs",
+    ),
+    _key(
+        "supervisor.worker.max.restarts",
+        10,
+        whole(0),
+        "a slot whose worker was started again so often, and never lasted, gives up",
+    ),
+    _key(
+        "supervisor.worker.restart.window.secs", 600, _SECS, "time in which restarts count", "secs"
+    ),
+    _key(
+        "supervisor.worker.lasting.secs",
+        10,
+        _SECS,
+        "a worker that ran for so long has lasted: the restarts before it are forgotten",
+        "secs",
+    ),
+    _key(
+        "supervisor.worker.back.off.secs",
+        0.05,
+        _SECS,
+        "pause before the second restart in a row, the first has none; it doubles each time",
+        "secs",
+    ),
+    _key("supervisor.worker.max.back.off.secs", 5, _SECS, "longest such pause", "secs"),
     _key("supervisor.memory.capacity.mb", 4096, number(), "memory that it offers", "MB"),
     _key("supervisor.cpu.capacity", 400, number(), "processors that it offers; 100 is a core", "%"),
     _key("supervisor.run.worker.as.user", False, boolean, "workers run as who submitted them"),
@@ -78,6 +109,16 @@ WORKER = (
     _key(
         "worker.max.timeout.secs", 600, _SECS, "upper bound of topology.worker.timeout.secs", "secs"
     ),
+    _key("worker.heartbeat.frequency.secs", 1, _SECS, "between two heartbeats of a worker", "secs"),
+    _key("worker.memory.limit.mb", None, optional(number()), "a worker above it is killed", "MB"),
+    _key(
+        "worker.log.level",
+        "INFO",
+        choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        "what a worker logs: this and what is worse",
+    ),
+    _key("worker.log.file.size", 100_000_000, size(), "a log of that size is begun anew", "bytes"),
+    _key("worker.log.files", 10, whole(1), "logs of a worker's port that are kept"),
     Key("worker.childopts", "-Xmx%HEAP-MEM%m", anything, "options of workers' java", effect=JVM),
     Key("worker.heap.memory.mb", 768, number(), "Java heap of a worker", "MB", JVM),
 )
