@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from typhoon.cluster.lifecycle import Submit, TopologyState, step
-from typhoon.cluster.scheduling import Cluster, Supervisor, schedule_evenly
-from typhoon.cluster.scheduling import Topology as Wanted
 from typhoon.config import topology_conf, topology_options
 from typhoon.errors import AlreadyAliveError, InvalidTopologyError
 from typhoon.local._group import NOWHERE, Origin, WorkerGroup
+from typhoon.local._placement import place
 from typhoon.local._topology import LocalTopology
-from typhoon.topology import ACKER, TaskPlan, TopologySpec, assign_tasks, topology_spec
-from typhoon.worker import Clock, Layout, Surroundings, Worker
+from typhoon.topology import TopologySpec, assign_tasks, topology_spec
+from typhoon.worker import Clock, Surroundings, Worker
 
 logger = logging.getLogger("typhoon.local")
 
@@ -91,12 +90,12 @@ class LocalCluster:
         plan = assign_tasks(spec)
         workers = options.workers if self._processes else 1
         ports = range(FIRST_PORT, FIRST_PORT + workers)
-        layout = _layout(topology_id, plan, ports)
+        layout = place(topology_id, plan, ports)
         state = TopologyState(name, options.message_timeout_s)
         state, _ = step(state, Submit(active))
         worker: Worker | WorkerGroup
         if self._processes:
-            worker = WorkerGroup(topology_id, spec, conf, layout, ports, self._origin)
+            worker = WorkerGroup(topology_id, spec, conf, layout, FIRST_PORT, self._origin)
         else:
             around = Surroundings(spec, plan, topology_id, FIRST_PORT, conf)
             worker = Worker(around, options, self._clock, layout)
@@ -121,20 +120,6 @@ class LocalCluster:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _layout(topology_id: str, plan: TaskPlan, ports: Sequence[int]) -> Layout:
-    """Who runs what, as Nimbus would have it on one machine with these ports."""
-    executors = [one for one in plan.executors if one.component != ACKER]
-    wanted = Wanted(topology_id, tuple((one.first, one.last) for one in executors), len(ports))
-    cluster = Cluster((Supervisor("local", tuple(ports)),))
-    assignment = schedule_evenly(cluster, [wanted]).assignments[topology_id]
-    return Layout(
-        tuple(
-            tuple(one for one in executors if assignment[(one.first, one.last)].port == port)
-            for port in ports
-        )
-    )
 
 
 def _check_serializable(spec: TopologySpec) -> None:

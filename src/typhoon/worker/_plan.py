@@ -16,6 +16,8 @@ from typhoon.worker._hooks import hook_classes
 from typhoon.worker._layout import Layout
 from typhoon.worker._shell import Shell
 
+MOST_WORKERS = 64
+"""So many a topology may have without its running workers being started anew for more."""
 BYTES_PER_TUPLE = 192
 """What a queued tuple is taken to weigh, where a limit is given in bytes."""
 
@@ -119,7 +121,7 @@ class Planner:
         return {
             "worker": self.layout.index,
             "incarnation": self.layout.incarnation,
-            "workers": self.layout.workers if self.layout.workers > 1 else 0,
+            "workers": MOST_WORKERS if self.layout.linked else 0,
             "acking": options.acking,
             "active": active,
             "message_timeout": (
@@ -244,7 +246,7 @@ class Planner:
         """Who may get a tuple, the near ones first, and how many those are."""
         targets = list(self.around.plan.tasks[bolt])
         near: list[int] = []
-        if layout.workers > 1:
+        if layout.linked:
             if grouping.kind == "shuffle" and not self.options.disable_loadaware:
                 near = layout.near(self.around.plan.tasks[component], targets)
             elif grouping.kind == "local_or_shuffle":

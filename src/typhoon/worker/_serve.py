@@ -104,8 +104,7 @@ class _Served:
 
     def _start(self) -> None:
         """Nothing is opened before every peer is connected."""
-        others = [i for i in range(self.order.layout.workers) if i != self.order.layout.index]
-        while not self.engine.wait_connected(others, 0.5):
+        while not self.engine.wait_connected(self.order.layout.peers, 0.5):
             if self.over.is_set():
                 return
         self.worker.go()

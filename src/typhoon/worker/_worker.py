@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import time
@@ -13,7 +14,7 @@ from typhoon._core import Engine
 from typhoon.config import TopologyOptions
 from typhoon.errors import TopologyFailedError, TyphoonInternalError
 from typhoon.metrics import BusyWindow, WorkerReport, WorkerStats
-from typhoon.topology import ComponentSpec
+from typhoon.topology import ComponentSpec, TopologySpec, assign_tasks
 from typhoon.worker._context import Surroundings
 from typhoon.worker._errors import ErrorBook
 from typhoon.worker._layout import Layout, alone
@@ -28,6 +29,8 @@ RESTARTS = 5
 """So many restarts in a row, none of which lasted ``LASTING_S``, are enough."""
 LASTING_S = 60.0
 BACK_OFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+REBALANCE_S = 10.0
+"""How long components may take to close while their executors are dealt out anew."""
 COUNTED = ("acked", "failed", "timed_out", "busy", "timed", "timed_ns")
 
 
@@ -75,6 +78,8 @@ class Worker:
         self._lines: list[threading.Thread] = []
         self._closing = threading.Event()
         self._done = threading.Event()
+        self._made_anew = threading.Event()
+        self._rebalancing = False
         self._lock = threading.Lock()
         self._again = False
         self._active = True
@@ -132,6 +137,20 @@ class Worker:
             raise TyphoonInternalError("a worker is given a layout before it is made")
         self.layout = layout
         engine.relayout(*self._planner.relayout(plan.executors, layout))
+
+    def rebalance(self, spec: TopologySpec, workers: int | None) -> list[str]:
+        """Give its components the executors that ``spec`` says, with new instances; its spouts are
+        at rest. ``workers`` has no effect: there is one. Returns when the new ones are made."""
+        around = copy.copy(self.around)
+        object.__setattr__(around, "spec", spec)
+        object.__setattr__(around, "plan", assign_tasks(spec))
+        self.around, self.layout = around, alone(around.plan.executors)
+        self._made_anew.clear()
+        self._rebalancing = True
+        if self._engine is not None:
+            self._engine.stop()
+        self._made_anew.wait(REBALANCE_S)
+        return []
 
     def give_up(self) -> None:
         """Fail what is pending: there is no more time to finish it."""
@@ -225,6 +244,13 @@ class Worker:
                 line.join()
             if self.clock is not None and self._engine is not None:
                 self.clock.detach(self._engine)
+            if self._rebalancing and not self._closing.is_set() and self.failure is None:
+                self._rebalancing = False
+                self._remember()
+                self._make()
+                self._run_lines()
+                self._made_anew.set()
+                continue
             if not self._again or self._closing.is_set() or self.failure is not None:
                 break
             if not self.restarts:
