@@ -385,7 +385,9 @@ impl<K: Kit> Shared<K> {
                 .wrapping_add(status.rounds.load(Ordering::SeqCst))
                 .wrapping_add(handled);
         }
-        let under_way = self.peers[self.lines..].iter().any(|peer| peer.mailbox.is_filled());
+        let under_way = self.peers[self.lines..]
+            .iter()
+            .any(|peer| peer.mailbox.is_filled());
         (self.all_open() && !under_way).then_some(stamp)
     }
 

@@ -82,7 +82,11 @@ impl<K: Kit> Exchange<K> {
         }
         owed(side).clear();
         let abroad = self.shared.lines + usize::from(worker);
-        for place in self.places().iter().filter(|place| usize::from(place.line) == abroad) {
+        for place in self
+            .places()
+            .iter()
+            .filter(|place| usize::from(place.line) == abroad)
+        {
             self.shared.gauges[place.number as usize].forget();
         }
         self.shared.lose_all();
@@ -96,7 +100,8 @@ impl<K: Kit> Exchange<K> {
 
     /// Put all that waits for a worker into messages.
     pub fn fill(&self, worker: u16, lanes: &mut impl Lanes) {
-        let (Some(side), Some(peer)) = (self.sides.get(usize::from(worker)), self.shared.abroad(worker)) else {
+        let (Some(side), Some(peer)) = (self.sides.get(usize::from(worker)), self.shared.abroad(worker))
+        else {
             return;
         };
         if side.mark.swap(false, Ordering::SeqCst) {
@@ -176,12 +181,18 @@ impl<K: Kit> Exchange<K> {
     /// Messages sent to and received from each worker in the present session, credits and marks apart. From any thread.
     #[must_use]
     pub fn counts(&self) -> Vec<(u64, u64)> {
-        let one = |side: &Side| (side.sent.load(Ordering::SeqCst), side.received.load(Ordering::SeqCst));
+        let one = |side: &Side| {
+            (
+                side.sent.load(Ordering::SeqCst),
+                side.received.load(Ordering::SeqCst),
+            )
+        };
         self.sides.iter().map(one).collect()
     }
 
     fn deliver(&self, side: &Side, tuples: Vec<Envelope<K::Payload>>) {
-        let mut by_line: Vec<Vec<Envelope<K::Payload>>> = (0..self.shared.lines).map(|_| Vec::new()).collect();
+        let mut by_line: Vec<Vec<Envelope<K::Payload>>> =
+            (0..self.shared.lines).map(|_| Vec::new()).collect();
         let places = self.places();
         let mut owed = owed(side);
         for envelope in tuples {
@@ -192,7 +203,7 @@ impl<K: Kit> Exchange<K> {
                     *owed.entry(place.number).or_default() += 1;
                     by_line[usize::from(place.line)].push(envelope);
                 }
-                None => self.fail(&envelope.lineage),
+                None => self.forward(&places, envelope),
             }
         }
         drop(owed);
@@ -205,6 +216,16 @@ impl<K: Kit> Exchange<K> {
 
     /// Tasks of other workers are there from now on; the loops have been told.
     pub fn set_places(&self, places: Places) {
+        let before = self.places();
+        for (old, new) in before.iter().zip(places.iter()).filter(|(old, new)| old != new) {
+            // Credit for what went to the old place will not come from the new one.
+            for place in [old, new]
+                .into_iter()
+                .filter(|place| usize::from(place.line) < self.shared.peers.len())
+            {
+                self.shared.gauges[place.number as usize].forget();
+            }
+        }
         *self.places.write().unwrap_or_else(PoisonError::into_inner) = places;
     }
 
@@ -228,7 +249,30 @@ impl<K: Kit> Exchange<K> {
         }
     }
 
-    /// A tuple for a task that does not run here: its trees have to begin again.
+    /// A tuple for a task that does not run here (any more). Once it is sent on; then its trees have to begin again.
+    fn forward(&self, places: &Places, envelope: Envelope<K::Payload>) {
+        let Envelope {
+            payload,
+            lineage,
+            way,
+        } = envelope;
+        let place = places.get(way.destination() as usize);
+        let peer = place.and_then(|place| self.shared.peers.get(usize::from(place.line)));
+        match (place, peer) {
+            (Some(place), Some(peer)) if !way.is_forwarded() => {
+                self.shared.gauges[place.number as usize].expect(1);
+                let way = way.forwarded();
+                peer.post(vec![Mail::Tuples(vec![Envelope {
+                    payload,
+                    lineage,
+                    way,
+                }])]);
+            }
+            _ => self.fail(&lineage),
+        }
+    }
+
+    /// The trees of a tuple have to begin again.
     fn fail(&self, lineage: &Lineage) {
         lineage.each(|root, _| match self.shared.abroad(root.worker()) {
             Some(peer) if usize::from(root.worker()) < self.sides.len() => peer.post(vec![Mail::Fail(root)]),

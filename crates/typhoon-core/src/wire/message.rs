@@ -91,7 +91,11 @@ impl<P: Parcel> Message<P> {
                 }
             }
             Message::Fail(root) | Message::Reset(root) => {
-                out.push(if matches!(self, Message::Fail(_)) { FAIL } else { RESET });
+                out.push(if matches!(self, Message::Fail(_)) {
+                    FAIL
+                } else {
+                    RESET
+                });
                 out.extend_from_slice(&root.bits().to_le_bytes());
             }
             Message::Credit(list) => {

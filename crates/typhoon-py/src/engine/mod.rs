@@ -234,7 +234,9 @@ impl Engine {
     /// Messages sent to and received from each worker by index, credits and marks apart.
     fn counts(&self) -> Vec<(u64, u64)> {
         let links = self.lock_links();
-        links.as_ref().map_or_else(Vec::new, |(ends, _)| ends.exchange.counts())
+        links
+            .as_ref()
+            .map_or_else(Vec::new, |(ends, _)| ends.exchange.counts())
     }
 
     /// A number if all lines wait with empty queues: the same as before if nothing happened since.
