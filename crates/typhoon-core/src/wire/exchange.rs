@@ -90,10 +90,10 @@ impl<K: Kit> Exchange<K> {
             self.shared.gauges[place.number as usize].forget();
         }
         self.shared.lose_all();
-        for (other, side) in self.sides.iter().enumerate() {
-            if other != usize::from(worker) {
-                side.mark.store(true, Ordering::SeqCst);
-            }
+        // That worker's next start as well: while this session lasted it may have begun trees of which tuples or acks
+        // went the old way.
+        for side in &self.sides {
+            side.mark.store(true, Ordering::SeqCst);
         }
         self.shared.ring_all();
     }
