@@ -267,12 +267,9 @@ impl<K: Kit> Exchange<K> {
         }
     }
 
-    /// The trees of a tuple have to begin again.
+    /// The trees of a tuple have to begin again; a loop knows whose they are.
     fn fail(&self, lineage: &Lineage) {
-        lineage.each(|root, _| match self.shared.abroad(root.worker()) {
-            Some(peer) if usize::from(root.worker()) < self.sides.len() => peer.post(vec![Mail::Fail(root)]),
-            _ => {}
-        });
+        lineage.each(|root, _| self.shared.peers[0].post(vec![Mail::Fail(root)]));
     }
 
     fn post_to_owner(&self, root: crate::ack::Root, mail: Mail<K>) {
