@@ -174,8 +174,8 @@ impl<K: Kit> Exchange<K> {
         }
         // After it is in a mailbox, where it is seen.
         side.received.fetch_add(1, Ordering::SeqCst);
-        let enough = |owed: &u32| *owed as usize >= self.high_water / 4;
-        Ok(owed(side).values().any(enough))
+        let enough = |(number, owed): (&u32, &u32)| *owed as usize >= self.least(*number);
+        Ok(owed(side).iter().any(enough))
     }
 
     /// Messages sent to and received from each worker in the present session, credits and marks apart. From any thread.
@@ -280,6 +280,17 @@ impl<K: Kit> Exchange<K> {
         }
     }
 
+    /// So much credit for an executor is worth a message. Who feeds a ring looks at all its members together: less for
+    /// each, the more there are.
+    fn least(&self, number: u32) -> usize {
+        let ring = self.shared.gauges[number as usize].ring.load(Ordering::Relaxed);
+        let members = match ring {
+            0 => 1,
+            ring => self.shared.rings[ring as usize].len(),
+        };
+        (self.high_water / (4 * members)).max(1)
+    }
+
     /// A message that gives credit for what came, for executors that have room and are owed enough to be worth it.
     fn credit(&self, side: &Side) -> Option<Vec<u8>> {
         let mut owed = owed(side);
@@ -288,12 +299,11 @@ impl<K: Kit> Exchange<K> {
         }
         let mut list = Vec::new();
         owed.retain(|number, count| {
-            let gauge = &self.shared.gauges[*number as usize];
-            let ring = gauge.ring.load(Ordering::Relaxed) != 0;
-            let least = if ring { 1 } else { (self.high_water / 4).max(1) };
-            if (*count as usize) < least {
+            if (*count as usize) < self.least(*number) {
                 return true;
             }
+            let gauge = &self.shared.gauges[*number as usize];
+            let ring = gauge.ring.load(Ordering::Relaxed) != 0;
             if gauge.queued() >= self.high_water && !ring {
                 gauge.wait();
                 if gauge.queued() >= self.high_water {
