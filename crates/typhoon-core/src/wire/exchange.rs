@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use super::message::TupleWriter;
 use super::{Garbled, Message};
 use crate::ack::Lineage;
-use crate::engine::{Kit, Mail, Shared};
+use crate::engine::{Gauge, Kit, Mail, Shared};
 use crate::flow::{Envelope, Places, TaskId};
 
 /// Tuples are put into messages of about this size.
@@ -302,18 +302,32 @@ impl<K: Kit> Exchange<K> {
             if (*count as usize) < self.least(*number) {
                 return true;
             }
-            let gauge = &self.shared.gauges[*number as usize];
-            let ring = gauge.ring.load(Ordering::Relaxed) != 0;
-            if gauge.queued() >= self.high_water && !ring {
-                gauge.wait();
-                if gauge.queued() >= self.high_water {
-                    return true;
-                }
+            if !self.has_room(*number) {
+                return true;
             }
             list.push((self.names[*number as usize], *count));
             false
         });
         (!list.is_empty()).then(|| Message::<K::Payload>::Credit(list).write())
+    }
+
+    /// Does an executor of ours have room, or will somebody ring when it has? The members of a ring in this worker are
+    /// looked at together; those elsewhere wait for nobody, so these here come to an end.
+    fn has_room(&self, number: u32) -> bool {
+        let own = &self.shared.gauges[..self.names.len()];
+        let gauge = &own[number as usize];
+        let ring = &self.shared.rings[gauge.ring.load(Ordering::Relaxed) as usize];
+        let members = || ring.iter().filter_map(|member| own.get(*member));
+        let room = || match ring.is_empty() {
+            true => gauge.queued() < self.high_water,
+            false => members().map(Gauge::queued).sum::<usize>() < self.high_water,
+        };
+        if room() {
+            return true;
+        }
+        gauge.wait();
+        members().for_each(Gauge::wait);
+        room()
     }
 
     fn credited(&self, worker: u16, list: Vec<(TaskId, u32)>) {
