@@ -154,29 +154,40 @@ fn trees_time_out() {
     assert!(outcomes[Outcome::TimedOut as usize] > 0);
 }
 
+/// A spout in front of a ring of so many bolts, and one more; most of what it emits is in no tree.
+fn entrance(seed: u64, dice: &mut Edges, executors: usize) -> Case {
+    let part = |kind, executors, to| Part {
+        kind,
+        executors,
+        tasks: 1,
+        to,
+    };
+    Case {
+        workers: 2,
+        parts: vec![
+            part(Kind::Spout, 1, vec![(1, Pick::EVEN)]),
+            part(Kind::Bolt, executors, vec![(2, Pick::EVEN)]),
+            part(Kind::Bolt, 1, vec![(1, Pick::EVEN)]),
+        ],
+        ring: vec![1, 2],
+        temper: Temper::default(),
+        loose: 950,
+        high_water: 16,
+        ..rough(seed, dice)
+    }
+}
+
 /// Many members elsewhere, each of which gets too little to be worth a message, and has nothing else to say.
 #[test]
 fn the_entrance_of_a_wide_ring_does_not_stand_still() {
-    many(50_000..50_100, |seed, dice| {
-        let part = |kind, executors, to| Part {
-            kind,
-            executors,
-            tasks: 1,
-            to,
-        };
-        Case {
-            workers: 2,
-            parts: vec![
-                part(Kind::Spout, 1, vec![(1, Pick::EVEN)]),
-                part(Kind::Bolt, 10, vec![(2, Pick::EVEN)]),
-                part(Kind::Bolt, 1, vec![(1, Pick::EVEN)]),
-            ],
-            ring: vec![1, 2],
-            temper: Temper::default(),
-            loose: 950,
-            high_water: 16,
-            ..rough(seed, dice)
-        }
+    many(50_000..50_100, |seed, dice| entrance(seed, dice, 10));
+}
+
+#[test]
+fn a_ring_takes_no_more_than_others_from_another_worker() {
+    many(60_000..60_100, |seed, dice| Case {
+        high_water: 4,
+        ..entrance(seed, dice, 1)
     });
 }
 

@@ -280,8 +280,8 @@ impl Net {
         }
     }
 
-    /// Nobody has more on the way to an executor than its high water; but members of a ring do not wait. Nor more than
-    /// it knows of, except for what was owed to it when it lost a session in the midst of sending.
+    /// Nobody has more on the way to an executor than its high water, nor more than it knows of; but members of a ring
+    /// do not wait.
     fn check_credit(&self, start: Start) {
         let shared = &self.processes[start].shared;
         let mut sent = vec![0; shared.gauges.len()];
