@@ -94,8 +94,8 @@ fn rough(seed: u64, dice: &mut Edges) -> Case {
         events: vec![],
         pace: [10, 60, 300][dice.below(3)],
         eager: dice.below(4) == 0,
-        meddling: [0, 10][dice.below(2)],
-        laziness: [0, 95][dice.below(2)],
+        meddling: [0, 10, 40][dice.below(3)],
+        laziness: [0, 70][dice.below(2)],
     }
 }
 
