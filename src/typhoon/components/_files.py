@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -110,8 +110,10 @@ class FileLines(ReliableSpout):
         super().fail(tup_id)
         self._settle_if_given_up(tup_id)
 
-    def fail_by_worker_death(self, tup_id: Any, max_worker_deaths: int) -> None:
-        super().fail_by_worker_death(tup_id, max_worker_deaths)
+    def fail_by_worker_death(
+        self, tup_id: Any, max_worker_deaths: int, death: Hashable = None
+    ) -> None:
+        super().fail_by_worker_death(tup_id, max_worker_deaths, death)
         self._settle_if_given_up(tup_id)
 
     def close(self) -> None:

@@ -56,13 +56,11 @@ class FunctionSpout(Decorated[P, R], ReliableSpout):
             return None
         return f"{self.outlet.who} raised, and a generator that raised is over"
 
-    def _replay(
-        self, tup_id: Hashable, counts: dict[Hashable, int], limit: int, story: str
-    ) -> None:
-        kept = self.unacked_tuples.get(tup_id)
-        if kept is not None and not isinstance(kept, Emitted):
+    def _replay(self, tup_id: Hashable, count: int, limit: int, story: str) -> None:
+        kept = self.unacked_tuples[tup_id]
+        if not isinstance(kept, Emitted):
             self.unacked_tuples[tup_id] = Emitted(kept)
-        super()._replay(tup_id, counts, limit, story)
+        super()._replay(tup_id, count, limit, story)
 
     def _send(self, wanted: Emit, number: int) -> None:
         """Emit what says more than its values."""

@@ -130,10 +130,12 @@ class Shell:
             return self._bury_input(slot, error, [tup] if one is not None else tup)
         return "drop" if self.spec.on_error == "drop" else "fail"
 
-    def lost(self, slot: int, tup_id: Any) -> None:
-        """A worker died, or could not be reached, that may have held a part of the tree."""
+    def lost(self, slot: int, tup_id: Any, death: int) -> None:
+        """A worker died, or could not be reached, that may have held a part of the tree. One
+        ``death`` may be told several times of a ``tup_id``: by each worker that dropped anything.
+        """
         most = int(self.conf["topology.max.worker.deaths"])
-        self.instances[slot].fail_by_worker_death(tup_id, most)
+        self.instances[slot].fail_by_worker_death(tup_id, most, death)
 
     def unreadable(self, slot: int, source: tuple[str, str, Any], error: BaseException) -> None:
         """A tuple of another worker cannot be decoded; it fails."""

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use typhoon_core::engine::{Clock, Loop, Mail, Order, Relayout, Rest, Shared, Stop, Watchdog};
+use typhoon_core::engine::{Cause, Clock, Loop, Mail, Order, Relayout, Rest, Shared, Stop, Watchdog};
 use typhoon_core::flow::{Emits, Place, Places};
 use typhoon_wire::{Config, Links};
 
@@ -193,7 +193,7 @@ impl Engine {
 
     /// Fail every tree that is pending here, as if a worker had died that had a part of it.
     fn lose_all(&self) {
-        self.shared.lose_all();
+        self.shared.lose_all(Cause::MAX);
     }
 
     /// This start of a worker lives, and is to be reached there.

@@ -7,7 +7,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use typhoon_core::ack::{Finished, Outcome};
-use typhoon_core::engine::{Desk, Next, Stop};
+use typhoon_core::engine::{Cause, Desk, Next, Stop};
 
 use super::{Executor, Verdict, attached};
 use crate::component::{Kept, Kit, Token};
@@ -61,14 +61,19 @@ impl Executor {
                     // SAFETY: as above.
                     _ => unsafe { (*desk).slot(finished.task) },
                 };
-                this.tell(slot, finished)?;
+                this.tell(desk, slot, finished)?;
             }
             Ok(())
         })
     }
 
     #[inline(always)]
-    pub(super) fn tell(&self, slot: usize, finished: Finished<Token>) -> Result<(), Stop> {
+    pub(super) fn tell(
+        &self,
+        desk: *mut Desk<Kit>,
+        slot: usize,
+        finished: Finished<Token>,
+    ) -> Result<(), Stop> {
         let Finished { token, outcome, .. } = finished;
         let id = match token {
             Token::Number(_) => return Ok(()),
@@ -87,7 +92,8 @@ impl Executor {
         let (phase, method) = match outcome {
             Outcome::Acked => ("ack", &task.ack),
             Outcome::Failed | Outcome::TimedOut => ("fail", &task.fail),
-            Outcome::Lost => return self.tell_lost(slot, &id),
+            // SAFETY: lent; no Python code runs.
+            Outcome::Lost => return self.tell_lost(slot, &id, unsafe { (*desk).cause() }),
         };
         match method {
             Some(method) => self.call(slot, phase, method, id.as_ptr()),
@@ -97,9 +103,13 @@ impl Executor {
 
     /// A worker died that may have held a part of the tree.
     #[cold]
-    fn tell_lost(&self, slot: usize, id: &Ref) -> Result<(), Stop> {
+    fn tell_lost(&self, slot: usize, id: &Ref, cause: Cause) -> Result<(), Stop> {
         let py = attached();
-        if let Err(error) = self.shell.bind(py).call_method1("lost", (slot, id.bind(py))) {
+        if let Err(error) = self
+            .shell
+            .bind(py)
+            .call_method1("lost", (slot, id.bind(py), cause))
+        {
             error.restore(py);
             if matches!(self.failed(slot, "fail", None), Verdict::Exit) {
                 return Err(Stop);
