@@ -73,6 +73,7 @@ impl Driver {
         self.next_connection += 1;
         connection.register(self.poll.registry(), name).ok()?;
         self.connections.insert(name, connection);
+        self.shared.ledger.connections(self.connections.len());
         Some(name)
     }
 

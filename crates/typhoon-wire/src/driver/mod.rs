@@ -110,6 +110,9 @@ impl Driver {
             self.tick(now);
             self.write_all(now);
         }
+        for name in self.connections.keys().copied().collect::<Vec<_>>() {
+            self.close(name);
+        }
     }
 
     fn sleep(&mut self, events: &mut Events) {

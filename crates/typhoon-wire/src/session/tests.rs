@@ -291,3 +291,18 @@ fn an_acknowledgement_of_what_was_not_sent_is_a_fault() {
     assert_eq!(session(now).receive(&frame, now, &mut |_| ()), Err(Fault::Ack));
     assert_eq!(session(now).resume(1, now), Err(Fault::Ack));
 }
+
+#[test]
+fn a_message_beyond_the_limit_is_told_to_its_sender() {
+    let mut session = session(Instant::now());
+    let mut out = session.outgoing();
+    let long = vec![0; LIMITS.message + 1];
+    let error = TooLong {
+        length: LIMITS.message + 1,
+        limit: LIMITS.message,
+    };
+    assert_eq!(out.urgent(&long), Err(error));
+    assert_eq!(out.bulk(&long), Err(error));
+    assert!(!out.appended() && out.has_room());
+    assert!(!session.prepare());
+}
