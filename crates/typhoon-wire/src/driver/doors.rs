@@ -17,7 +17,7 @@ impl Driver {
     pub(super) fn accept(&mut self, now: Instant) {
         self.accept_at = None;
         loop {
-            match self.listener.accept() {
+            match self.listener.accept(self.keyring.as_ref()) {
                 Ok(socket) => self.let_in(socket, now),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if is_passing(&error) => (),
@@ -53,7 +53,7 @@ impl Driver {
             attempt: self.attempts,
             nonce: random(),
         };
-        let Ok(socket) = Socket::connect(&present.address) else {
+        let Ok(socket) = Socket::connect(&present.address, self.keyring.as_ref()) else {
             present.back_off(now);
             return;
         };

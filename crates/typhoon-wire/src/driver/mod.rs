@@ -3,7 +3,7 @@
 //! | part | |
 //! |---|---|
 //! | `mod` | the loop |
-//! | `socket`, `connection` | one socket |
+//! | `socket`, `tls`, `connection` | one socket |
 //! | `members` | peers that come up, go down, are lost |
 //! | `doors` | connections that are dialled or come in, until they are attached to a session |
 //! | `traffic` | reading and writing |
@@ -12,6 +12,7 @@ mod connection;
 mod doors;
 mod members;
 mod socket;
+mod tls;
 mod traffic;
 
 use crate::bell::Bell;
@@ -28,6 +29,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tls::Keyring;
 
 const LISTENER: usize = 0;
 const BELL: usize = 1;
@@ -38,6 +40,7 @@ pub(crate) struct Driver {
     config: Config,
     limits: Limits,
     secret: Secret,
+    keyring: Option<Keyring>,
     handler: Arc<dyn Handler>,
     shared: Arc<Shared>,
     poll: Poll,
@@ -59,6 +62,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub fn new(config: Config, handler: Arc<dyn Handler>) -> io::Result<(Self, Arc<Shared>)> {
         check(&config)?;
+        let keyring = config.tls.as_ref().map(Keyring::load).transpose()?;
         let poll = Poll::new()?;
         let bell = Bell::new(mio::Waker::new(poll.registry(), Token(BELL))?);
         let mut listener = Listener::bind(&config.listen)?;
@@ -71,6 +75,7 @@ impl Driver {
                 link_timeout: config.link_timeout,
             },
             secret: Secret::new(&config.secret),
+            keyring,
             config,
             handler,
             shared: Arc::clone(&shared),

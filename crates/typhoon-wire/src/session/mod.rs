@@ -84,10 +84,9 @@ impl Session {
         self.bare = None;
     }
 
-    /// A new connection, over which the peer said that `received` is the last number that it has.
+    /// A new connection, after [`Session::detach`]. The peer said that `received` is the last number that it has.
     pub fn resume(&mut self, received: u64, now: Instant) -> Result<(), Fault> {
         self.keep.rewind(received)?;
-        self.bare = None;
         // The handshake has told the peer what we have.
         self.intake.told = self.intake.received;
         self.ack_at = None;

@@ -268,6 +268,37 @@ fn an_idle_session_beats() {
 }
 
 #[test]
+fn what_comes_again_is_dropped() {
+    let now = Instant::now();
+    let mut session = session(now);
+    let frame = Frame {
+        kind: Kind::Bulk,
+        number: 1,
+        ack: 0,
+        payload: &[0; 4],
+    };
+    let mut count = 0;
+    for _ in 0..2 {
+        session.receive(&frame, now, &mut |_| count += 1).unwrap();
+    }
+    assert_eq!((count, session.received()), (1, 1));
+}
+
+#[test]
+fn a_resume_is_an_acknowledgement_too() {
+    let now = Instant::now();
+    let mut ends = [End::new(now), End::new(now)];
+    for _ in 1..ACK_FRAMES {
+        ends[0].send(1, 10);
+        carry(&mut ends, 0, usize::MAX, now);
+    }
+    cut(&mut ends, 0, 0, now);
+    ends[0].send(1, 10);
+    carry(&mut ends, 0, usize::MAX, now);
+    assert!(!ends[1].session.prepare(), "one frame is owed only");
+}
+
+#[test]
 fn a_gap_is_a_fault() {
     let now = Instant::now();
     let frame = Frame {

@@ -7,3 +7,4 @@ mod load;
 mod node;
 mod proxy;
 mod strangers;
+mod tls;

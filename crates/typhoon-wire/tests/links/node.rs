@@ -111,6 +111,8 @@ impl Node {
     }
 
     pub fn send_all(&self, peer: u16, lane: Lane, messages: impl IntoIterator<Item = Vec<u8>>) {
+        // Made before the lock is taken: the link thread must not wait for it.
+        let messages: Vec<Vec<u8>> = messages.into_iter().collect();
         self.state().queues.entry(peer).or_default()[lane as usize].extend(messages);
         self.links.ring();
     }
@@ -145,7 +147,12 @@ impl Node {
         let mut state = self.state();
         while !condition(&mut state) {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "not in time: {what}; events: {:?}", state.events);
+            assert!(
+                !left.is_zero(),
+                "not in time: {what}; {:?}; {:?}",
+                state.events,
+                self.links.figures()
+            );
             state = self.desk.changed.wait_timeout(state, left).unwrap().0;
         }
     }
