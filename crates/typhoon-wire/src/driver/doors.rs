@@ -187,7 +187,12 @@ impl Driver {
         };
         match (answer, &mut present.session) {
             (Answer::Resume(received), Some(session)) => match session.resume(received, now) {
-                Ok(()) => self.attach(name, index),
+                Ok(news) => {
+                    if news {
+                        present.worked();
+                    }
+                    self.attach(name, index);
+                }
                 Err(_) => self.lose(index, Lost::Broken, now),
             },
             (Answer::Resume(0), None) => self.begin(name, index, offer.session, now),

@@ -3,7 +3,6 @@
 use crate::node::{Event, Kind, Lane, Node, config};
 use crate::proxy::Proxy;
 use std::time::Duration;
-use typhoon_wire::Links;
 
 /// Workers 1 and 2; 2 dials 1 through the proxy.
 fn pair_through_proxy() -> (Node, Node, Proxy) {
@@ -150,29 +149,4 @@ fn after_a_lost_session_a_new_one_begins() {
     two.until_connected(2);
     two.send(1, Lane::Bulk, b"again".to_vec());
     one.until("the message", |s| s.got == [(2, 20, b"again".to_vec())]);
-}
-
-#[test]
-fn many_cycles_leave_no_descriptors() {
-    for kind in [Kind::Unix, Kind::Tcp] {
-        let [one, two] = Node::pair(kind);
-        two.send(1, Lane::Bulk, vec![0]);
-        one.until("connected", |state| state.got.len() == 1);
-        for round in 1..=200 {
-            let node = if round % 2 == 0 { &one } else { &two };
-            node.links.cut(3 - node.index);
-            two.send(1, Lane::Bulk, vec![0]);
-            one.until("carried", |state| state.got.len() == round + 1);
-            one.send(2, Lane::Bulk, vec![0]);
-            two.until("carried", |state| state.got.len() == round);
-        }
-        one_session_only(&one, &two);
-        one.until_figures("one connection each", |_| {
-            descriptors(&one.links) == 1 && descriptors(&two.links) == 1
-        });
-    }
-}
-
-fn descriptors(links: &Links) -> usize {
-    links.figures().connections
 }
