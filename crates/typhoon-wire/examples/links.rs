@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use typhoon_wire::{Address, Config, Handler, Links, Lost, Outgoing};
 
@@ -16,12 +16,21 @@ struct Pump {
     to_send: AtomicU64,
     received: AtomicU64,
     woken: mpsc::Sender<()>,
-    /// Each message is answered at once, from the link thread.
+    /// Each message is answered.
     echoes: bool,
+    /// An urgent message to send: the time of its making. 0 if there is none.
+    urgent: AtomicU64,
+    epoch: Instant,
+    /// How long urgent messages took.
+    took: Mutex<Vec<Duration>>,
 }
 
 impl Handler for Pump {
     fn fill(&self, _peer: u16, out: &mut Outgoing<'_>) -> bool {
+        let made = self.urgent.swap(0, Ordering::AcqRel);
+        if made > 0 {
+            out.urgent(&made.to_le_bytes()).expect("within the limit");
+        }
         let mut left = self.to_send.load(Ordering::Acquire);
         let before = left;
         while left > 0 && out.has_room() {
@@ -33,6 +42,14 @@ impl Handler for Pump {
     }
 
     fn message(&self, _peer: u16, _incarnation: u64, message: Cow<'_, [u8]>) {
+        if let Ok(made) = <[u8; 8]>::try_from(&*message) {
+            let made = Duration::from_nanos(u64::from_le_bytes(made));
+            self.took
+                .lock()
+                .expect("no panic")
+                .push(self.epoch.elapsed() - made);
+            return;
+        }
         assert_eq!(message.len(), self.message.len());
         self.received
             .store(self.received.load(Ordering::Relaxed) + 1, Ordering::Release);
@@ -60,7 +77,7 @@ struct End {
     woken: mpsc::Receiver<()>,
 }
 
-fn end(index: u16, listen: Address, length: usize, echoes: bool) -> End {
+fn end(index: u16, listen: Address, length: usize, echoes: bool, epoch: Instant) -> End {
     let (sender, woken) = mpsc::channel();
     let pump = Arc::new(Pump {
         message: vec![7; length],
@@ -68,6 +85,9 @@ fn end(index: u16, listen: Address, length: usize, echoes: bool) -> End {
         received: AtomicU64::new(0),
         woken: sender,
         echoes,
+        urgent: AtomicU64::new(0),
+        epoch,
+        took: Mutex::default(),
     });
     let config = Config::new(index, 1, "bench", b"secret", listen);
     let links = Links::start(config, Arc::clone(&pump) as Arc<dyn Handler>).expect("a link");
@@ -81,10 +101,9 @@ fn pair(kind: &str, length: usize, echoes: bool) -> (End, End) {
         }
         _ => Address::Tcp("127.0.0.1:0".parse().expect("an address")),
     };
-    let (one, two) = (
-        end(1, listen(1), length, false),
-        end(2, listen(2), length, echoes),
-    );
+    let epoch = Instant::now();
+    let one = end(1, listen(1), length, false, epoch);
+    let two = end(2, listen(2), length, echoes, epoch);
     one.links.up(2, 1, two.links.address().clone());
     two.links.up(1, 1, one.links.address().clone());
     one.woken.recv().expect("connected");
@@ -134,10 +153,31 @@ fn latency(kind: &str) {
         one.woken.recv().expect("a pong");
         times.push(begin.elapsed());
     }
+    print(&format!("{kind:5} there and back, 32 B"), times);
+}
+
+/// One way, beside as much bulk as the link takes.
+fn urgent(kind: &str) {
+    let (one, two) = pair(kind, 1024, false);
+    one.pump.to_send.store(u64::MAX / 2, Ordering::Release);
+    let start = Instant::now();
+    while start.elapsed() < SECONDS {
+        std::thread::sleep(Duration::from_millis(1));
+        let made = one.pump.epoch.elapsed().as_nanos() as u64;
+        one.pump.urgent.store(made, Ordering::Release);
+        one.links.ring();
+    }
+    two.links.stop();
+    one.links.stop();
+    let took = std::mem::take(&mut *two.pump.took.lock().expect("no panic"));
+    print(&format!("{kind:5} urgent under full load, one way"), took);
+}
+
+fn print(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
     println!(
-        "{kind:5} there and back, 32 B: p50 {:?}, p99 {:?} ({} rounds)",
+        "{what}: p50 {:?}, p99 {:?} ({} times)",
         at(0.5),
         at(0.99),
         times.len()
@@ -150,5 +190,6 @@ fn main() {
             throughput(kind, length);
         }
         latency(kind);
+        urgent(kind);
     }
 }

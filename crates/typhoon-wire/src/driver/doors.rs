@@ -10,16 +10,21 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// So many connections are let in before those that are in have their turn.
+const ACCEPTS: usize = 16;
 /// How long to wait when the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl Driver {
     pub(super) fn accept(&mut self, now: Instant) {
-        self.accept_at = None;
-        loop {
+        self.accept_at = Some(now);
+        for _ in 0..ACCEPTS {
             match self.listener.accept(self.keyring.as_ref()) {
                 Ok(socket) => self.let_in(socket, now),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.accept_at = None;
+                    return;
+                }
                 Err(error) if is_passing(&error) => (),
                 Err(_) => {
                     self.accept_at = Some(now + ACCEPT_PAUSE);

@@ -45,7 +45,7 @@ pub(crate) struct Driver {
     shared: Arc<Shared>,
     poll: Poll,
     listener: Listener,
-    /// When to accept again although no event says so: the process had no descriptors left.
+    /// When to accept again although no event says so: there may be more, or the process had no descriptors left.
     accept_at: Option<Instant>,
     peers: BTreeMap<u16, Peer>,
     /// Names are never used twice, so that an event that comes late means nobody.
