@@ -204,7 +204,7 @@ class Ended:
 
 
 def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
-    from typhoon.local import NOWHERE, LocalCluster
+    from typhoon.local import LocalCluster
 
     if any(component.threaded for component in wanted.spec.components.values()):
         sys.setswitchinterval(SWITCH_S)
@@ -218,7 +218,7 @@ def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
     words = redirect_stdout(sys.stderr) if as_json or tap is not None else nullcontext()
     orders.pause.view = view
     processes = wanted.origin is not None
-    cluster = LocalCluster(processes=processes, origin=wanted.origin or NOWHERE)
+    cluster = LocalCluster(processes=processes, origin=wanted.origin)
     with words, cluster, view:
         orders.begin()  # before there is a thread that an exception here would leave running
         topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)

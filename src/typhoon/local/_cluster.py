@@ -30,6 +30,10 @@ class LocalCluster:
     handler, no interpreter setting. Workers in this process pickle nothing, so closures and module
     globals are shared; ``check_serializable`` says what could not be shipped to a real one.
     ``clock`` is a ``typhoon.testing.FakeClock`` for tests of time-outs and ticks.
+
+    ``processes`` gives each of ``topology.workers`` workers a process of its own, which is started
+    anew when it dies, and ends when this one does. What is submitted is pickled then, classes of
+    ``__main__`` included; ``origin`` says what else a process must import before it can read it.
     """
 
     def __init__(
@@ -38,13 +42,13 @@ class LocalCluster:
         clock: Clock | None = None,
         check_serializable: bool = False,
         processes: bool = False,
-        origin: Origin = NOWHERE,
+        origin: Origin | None = None,
     ) -> None:
         if processes and clock is not None:
             raise ValueError("a clock of a test cannot be moved on in other processes")
         self._clock = clock
         self._processes = processes
-        self._origin = origin
+        self._origin = origin or NOWHERE
         self._check_serializable = check_serializable
         self._topologies: dict[str, LocalTopology] = {}
         self._count = 0
