@@ -100,7 +100,6 @@ ACKING = (
         whole(1),
         "a tuple that was held by this many workers that died is given up",
         field="max_worker_deaths",
-        effect=UNREAD,
     ),
 )
 

@@ -10,6 +10,7 @@ JVM = "accepted without effect: it sets up a Java virtual machine, and there is 
 FIXED = "accepted without effect: typhoon has one way, which needs no setting"
 UNREAD = "accepted without effect: nothing in this version reads it"
 CLUSTER = "a local run takes no notice of it"
+WORKERS = "of worker processes; a run in one process takes no notice of it"
 
 
 class Key(NamedTuple):

@@ -25,7 +25,7 @@ from typhoon.cluster.supervisor import (
     log_options,
     slot_options,
 )
-from typhoon.errors import TopologyFailedError
+from typhoon.errors import InvalidConfigError, TopologyFailedError
 from typhoon.local._member import Member, Questions
 from typhoon.local._placement import place
 from typhoon.metrics import ProcessFigures, WorkerReport, WorkerStats, merged
@@ -42,6 +42,25 @@ STOP_S = 2.0
 
 MOST_WORKERS = 64
 NO_PROCESS = ProcessFigures(0, 0.0, 0.0, 0)
+
+
+def _tls(conf: Mapping[str, Any]) -> tuple[str, str, str, str] | None:
+    """Certificate, key, authorities and name. Raises ``InvalidConfigError`` for a part of them."""
+    names = [f"worker.link.tls.{part}" for part in ("certificate", "key", "authorities")]
+    certificate, key, authorities = files = [conf[name] for name in names]
+    if not any(files):
+        return None
+    if not all(files) or conf["worker.link.transport"] != "tcp":
+        wanted = "TLS between workers needs worker.link.transport: tcp and all of "
+        hint = "\nhint: leave all of them out for links without TLS"
+        raise InvalidConfigError([wanted + ", ".join(names) + hint])
+    missing = [name for name in names if not Path(conf[name]).is_file()]
+    if missing:
+        raise InvalidConfigError(
+            f"{name}: there is no file {conf[name]}\nhint: give the path of a PEM file"
+            for name in missing
+        )
+    return certificate, key, authorities, conf["worker.link.tls.name"]
 
 
 def _pickled(spec: TopologySpec) -> bytes:
@@ -86,6 +105,7 @@ class WorkerGroup:
         self._spec = spec
         self._pickled = _pickled(spec)
         self._conf = dict(conf)
+        self._tls = _tls(conf)
         self._layout = layout
         self._origin = origin
         self._secret = secrets.token_bytes(32)
@@ -242,7 +262,8 @@ class WorkerGroup:
             conf=self._conf,
             spec=self._pickled,
             secret=self._secret,
-            listen=f"unix:{self._folder}/{member.index}-{member.incarnation}",
+            listen=self._listen_at(member),
+            tls=self._tls,
             active=self._active,
             path=tuple(sys.path),
             before=self._origin.before,
@@ -250,6 +271,11 @@ class WorkerGroup:
             log_level=logging.getLogger("typhoon").getEffectiveLevel(),
             heartbeat_s=float(self._conf["worker.heartbeat.frequency.secs"]),
         )
+
+    def _listen_at(self, member: Member) -> str:
+        if self._conf["worker.link.transport"] == "tcp":
+            return "tcp:127.0.0.1:0"
+        return f"unix:{self._folder}/{member.index}-{member.incarnation}"
 
     def _on_change(self, port: int, status: Status, incarnation: int, reason: str) -> None:
         member = self._by_port[port]

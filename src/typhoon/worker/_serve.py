@@ -96,7 +96,7 @@ class _Served:
         worker = Worker(around, options, layout=order.layout, restarts=False)
         self.engine = worker.prepare(active=order.active)
         name, secret, listen = order.topology_id, order.secret, order.listen
-        address = self.engine.listen(name, secret, listen, options.link_timeout_s)
+        address = self.engine.listen(name, secret, listen, options.link_timeout_s, order.tls)
         self.channel.send("listening", address)
         return worker
 
