@@ -19,7 +19,7 @@ from typhoon.topology._bolt import AsyncBolt, Bolt
 from typhoon.topology._builder import BoltDeclarer, SpoutDeclarer, TopologyBuilder
 from typhoon.topology._component import Component, Reporter, bind_reporter
 from typhoon.topology._declaration import Declaration, Input
-from typhoon.topology._spout import ReliableSpout, Spout
+from typhoon.topology._spout import ReliableSpout, Spout, hears_of_failures
 from typhoon.topology._stream import DEAD_LETTER, DEFAULT_STREAM, Grouping, Stream
 from typhoon.topology._topology import Topology
 
@@ -84,6 +84,7 @@ __all__ = [
     "hurry",
     "native",
     "spout",
+    "hears_of_failures",
     "tick_secs",
     "topology_spec",
 ]

@@ -21,6 +21,7 @@ from typhoon.topology import (
 from typhoon.worker._context import Context
 from typhoon.worker._copies import Copies
 from typhoon.worker._errors import ErrorBook
+from typhoon.worker._late import late_fail
 from typhoon.worker._watch import Watch
 
 if TYPE_CHECKING:
@@ -130,12 +131,14 @@ class Shell:
             return self._bury_input(slot, error, [tup] if one is not None else tup)
         return "drop" if self.spec.on_error == "drop" else "fail"
 
-    def ended(self, slot: int) -> None:
-        """A spout task has no more data."""
+    def ended(self, slot: int, fail: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+        """A spout task has no more data. Gives what is called in place of its ``fail`` now."""
         self.done.add(slot)
         logger = logging.getLogger("typhoon.worker")
-        context = self.contexts[slot]
-        logger.info("spout '%s' task %d has no more data", self.spec.id, context.task_id)
+        context, handle = self.contexts[slot], self.handles[slot]
+        text = "spout '%s' task %d has no more data: it emitted %d tuples"
+        logger.info(text, self.spec.id, context.task_id, handle.emitted)
+        return late_fail(self.instances[slot], fail, context, handle, self.errors)
 
     def bury(self, slot: int, tup_id: Any, values: tuple[Any, ...], stream: str) -> None:
         """A spout's tuple failed ``topology.max.replays`` times: to the dead letters with it.
