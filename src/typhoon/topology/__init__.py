@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         SpoutAckInfo,
         SpoutFailInfo,
         TaskHook,
+        WorkerHook,
     )
     from typhoon.topology._resolve import topology_spec
     from typhoon.topology._spec import ComponentSpec, Subscription, TopologySpec
@@ -77,6 +78,7 @@ __all__ = [
     "TopologySpec",
     "Tuple",
     "assign_tasks",
+    "WorkerHook",
     "bind_reporter",
     "bolt",
     "give_acks_back",
@@ -108,6 +110,7 @@ LATER = {
     "TopologySpec": "_spec",
     "assign_tasks": "_tasks",
     "bolt": "_function_bolt",
+    "WorkerHook": "_hooks",
     "spout": "_function_spout",
     "topology_spec": "_resolve",
 }

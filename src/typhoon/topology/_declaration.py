@@ -89,10 +89,11 @@ class Blueprint(NamedTuple):
 
     ``declarations`` are pairs of an id and a declaration, in order; an id that was declared twice
     stands there twice. ``ids`` says which component each declaration that an input may name stands
-    for, also those that a subclass has replaced.
+    for, also those that a subclass has replaced. ``worker_hooks`` is what each worker starts.
     """
 
     name: str | None
     config: Any
     declarations: list[tuple[Any, Declaration]]
     ids: dict[Declaration, Any]
+    worker_hooks: Any = ()

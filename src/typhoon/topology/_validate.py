@@ -106,6 +106,23 @@ def check_on_error(who: str, value: Any, mistakes: Mistakes) -> OnError:
 def _wrong_kind(who: str, kind: str, component: Any) -> tuple[str, str]:
     other = "bolt" if kind == "spout" else "spout"
     cls = component if isinstance(component, type) else type(component)
+def check_worker_hooks(given: Any, mistakes: Mistakes) -> tuple[Any, ...]:
+    """``given`` as worker hooks; none, and a mistake, if it cannot be a list of such."""
+    if not isinstance(given, list | tuple):
+        mistakes.add(
+            f"worker_hooks is {given!r}, no list of hooks", "worker_hooks = [MyHook]: a WorkerHook"
+        )
+        return ()
+    for hook in given:
+        methods = [getattr(hook, name, None) for name in ("start", "shutdown")]
+        if not any(map(callable, methods)):
+            mistakes.add(
+                f"worker hook {hook!r} has neither start nor shutdown",
+                "derive it from typhoon.WorkerHook, and give the class or an instance",
+            )
+    return tuple(given)
+
+
     if issubclass(cls, BASES[other]):
         return f"{who}: {cls.__name__} is a {other}", f"declare it as a {other}"
     if isinstance(component, Declaration):

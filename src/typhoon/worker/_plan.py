@@ -9,12 +9,13 @@ from typing import Any
 
 from typhoon.config import CheckedConf, TopologyOptions, component_conf, topology_options
 from typhoon.topology import ComponentSpec, Executor, Grouping, Stream, tick_secs
-from typhoon.worker._context import Context, Surroundings
+from typhoon.worker._context import Context
 from typhoon.worker._debug import DebugHook, warn_if_unheard
 from typhoon.worker._errors import ErrorBook
 from typhoon.worker._hooks import hook_classes
 from typhoon.worker._shell import Shell
 
+from typhoon.worker._surroundings import Surroundings
 BYTES_PER_TUPLE = 192
 """What a queued tuple is taken to weigh, where a limit is given in bytes."""
 
@@ -100,7 +101,7 @@ class Planner:
         shell = None
         if spec.native is None:
             shared: dict[Any, Any] = {}
-            contexts = [Context(task, spec.id, self.around, shared) for task in executor.tasks]
+            contexts = [Context(self.around, task, spec.id, shared) for task in executor.tasks]
             hooks = [*([DebugHook] if conf["topology.debug"] else []), *self.hooks]
             shell = Shell(spec, conf, contexts, self.books[spec.id], self.stop, hooks)
         return Planned(number, spec, executor, shell, self.ticks[spec.id])
@@ -180,7 +181,7 @@ class Planner:
 
     def _routes(self, component: str, name: str, stream: Stream, task: int) -> list[dict[str, Any]]:
         return [
-            self._route(stream, bolt, one.grouping, Context(task, component, self.around))
+            self._route(stream, bolt, one.grouping, Context(self.around, task, component))
             for bolt, one in self.around.spec.subscribers(component)
             if one.stream == name
         ]

@@ -14,9 +14,10 @@ from typhoon.config import TopologyOptions
 from typhoon.errors import TopologyFailedError, TyphoonInternalError
 from typhoon.metrics import BusyWindow, ComponentStats
 from typhoon.topology import ComponentSpec, Executor
-from typhoon.worker._context import Surroundings
 from typhoon.worker._errors import ErrorBook
 from typhoon.worker._plan import TICK, EnginePlan, Planner
+from typhoon.worker._surroundings import Surroundings
+from typhoon.worker._worker_hooks import WorkerHooks
 
 logger = logging.getLogger("typhoon.worker")
 
@@ -57,6 +58,7 @@ class Worker:
         self.failure: Exception | None = None
         self.notices: list[str] = []
         self.books = {name: self._book(name) for name in around.spec.components}
+        self._hooks = WorkerHooks(around)
         self._executors: Sequence[Executor] = ()
         self._plan: EnginePlan | None = None
         self._engine: Engine | None = None
@@ -80,8 +82,10 @@ class Worker:
     # Life -------------------------------------------------------------------------------------
 
     def start(self, executors: Sequence[Executor], *, active: bool) -> None:
-        """Begin to run ``executors``. Raises what a custom grouping's ``prepare`` raises."""
+        """Begin to run ``executors``. Raises what a custom grouping's ``prepare`` raises, and
+        ``TopologyFailedError`` where a worker hook raises."""
         self._executors, self._active = executors, active
+        self.around.tasks[:] = sorted(task for one in executors for task in one.tasks)
         self._launch()
         keeper = threading.Thread(target=self._keep, name=self._name("keeper"), daemon=True)
         keeper.start()
@@ -118,6 +122,7 @@ class Worker:
         planner = Planner(self.around, self.options, self.books, self._stop)
         plan = planner.plan(self._executors, active=self._active)
         engine = Engine(plan.content, None if self.clock is None else self.clock.now_ns)
+        self._hooks.start()
         with self._lock:
             self._plan, self._engine, self._again = plan, engine, False
             self._window = BusyWindow(time.monotonic())
@@ -172,6 +177,7 @@ class Worker:
             began = time.monotonic()
             for line in self._lines:
                 line.join()
+            self._hooks.shutdown()
             if self.clock is not None and self._engine is not None:
                 self.clock.detach(self._engine)
             if not self._again or self._closing.is_set() or self.failure is not None:
@@ -188,7 +194,11 @@ class Worker:
             self._remember()
             if self._closing.wait(pause):
                 break
-            self._launch()
+            try:
+                self._launch()
+            except TopologyFailedError as error:  # of a worker hook
+                self.failure = error
+                break
         self.around.close()
         self._done.set()
 
