@@ -50,8 +50,12 @@ class QueueSpout(Spout):
         if outputs is not None:
             self.outputs = outputs  # type: ignore[misc]  # what a class says of all, one says here
         if maxsize is not None:
-            if maxsize < 1:
-                raise ValueError(f"maxsize must be a whole number of at least 1, not {maxsize!r}")
+            given: Any = maxsize
+            if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+                raise ValueError(
+                    f"maxsize must be a whole number of at least 1, not {maxsize!r}\n"
+                    "hint: how many tuples may be under way, as in maxsize=100"
+                )
             self.maxsize = maxsize
 
     @staticmethod

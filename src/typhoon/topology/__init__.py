@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         TaskHook,
         WorkerHook,
     )
+    from typhoon.topology._names import check_name
     from typhoon.topology._resolve import topology_spec
     from typhoon.topology._spec import ComponentSpec, Subscription, TopologySpec
     from typhoon.topology._tasks import ACKER, Executor, TaskPlan, assign_tasks
@@ -77,16 +78,17 @@ __all__ = [
     "TopologyBuilder",
     "TopologySpec",
     "Tuple",
-    "assign_tasks",
     "WorkerHook",
+    "assign_tasks",
     "bind_reporter",
     "bolt",
+    "check_name",
     "give_acks_back",
+    "hears_of_failures",
     "hold_acks",
     "hurry",
     "native",
     "spout",
-    "hears_of_failures",
     "tick_secs",
     "topology_spec",
 ]
@@ -108,9 +110,10 @@ LATER = {
     "TaskHook": "_hooks",
     "TaskPlan": "_tasks",
     "TopologySpec": "_spec",
+    "WorkerHook": "_hooks",
     "assign_tasks": "_tasks",
     "bolt": "_function_bolt",
-    "WorkerHook": "_hooks",
+    "check_name": "_names",
     "spout": "_function_spout",
     "topology_spec": "_resolve",
 }

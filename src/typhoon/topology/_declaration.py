@@ -22,6 +22,7 @@ class Declaration:
     __slots__ = (
         "component",
         "config",
+        "in_chain",
         "inputs",
         "kind",
         "name",
@@ -43,6 +44,7 @@ class Declaration:
         threaded: Any = None,
         on_error: Any = None,
         tasks: Any = None,
+        in_chain: bool = False,
     ) -> None:
         self.kind: ComponentKind = kind
         self.component = component
@@ -53,6 +55,7 @@ class Declaration:
         self.threaded = threaded
         self.on_error = on_error
         self.tasks = tasks
+        self.in_chain = in_chain
 
     @property
     def component_class(self) -> type:

@@ -114,6 +114,7 @@ def _link(given: Any, before: Declaration | None) -> Declaration:
     return Declaration(
         kind,
         component,
+        in_chain=True,
         name=name or getattr(component, "__name__", said.component_class.__name__),
         inputs=inputs,
         par=said.par,
