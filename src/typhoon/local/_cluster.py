@@ -12,9 +12,10 @@ from typhoon.cluster.lifecycle import Submit, TopologyState, step
 from typhoon.cluster.scheduling import Cluster, Slot, Supervisor, schedule_evenly
 from typhoon.cluster.scheduling import Topology as Wanted
 from typhoon.config import topology_conf, topology_options
-from typhoon.errors import AlreadyAliveError, InvalidTopologyError
+from typhoon.errors import AlreadyAliveError, NotRunningError
+from typhoon.local._serializable import check_serializable
 from typhoon.local._topology import LocalTopology
-from typhoon.topology import ACKER, TopologySpec, assign_tasks, topology_spec
+from typhoon.topology import ACKER, TopologySpec, assign_tasks, check_name, topology_spec
 from typhoon.worker import Clock, Surroundings, Worker
 
 logger = logging.getLogger("typhoon.local")
@@ -30,6 +31,9 @@ class LocalCluster:
     handler, no interpreter setting. Workers in this process pickle nothing, so closures and module
     globals are shared; ``check_serializable`` says what could not be shipped to a real one.
     ``clock`` is a ``typhoon.testing.FakeClock`` for tests of time-outs and ticks.
+
+    Without a ``with`` block, call ``close``. A topology whose cluster and whose own object nobody
+    holds any more, as when a cell of a notebook is run again, ends by itself once it has drained.
     """
 
     def __init__(self, *, clock: Clock | None = None, check_serializable: bool = False) -> None:
@@ -37,6 +41,7 @@ class LocalCluster:
         self._check_serializable = check_serializable
         self._topologies: dict[str, LocalTopology] = {}
         self._count = 0
+        self._closed = False
 
     def submit(
         self,
@@ -50,10 +55,17 @@ class LocalCluster:
     ) -> LocalTopology:
         """Check ``topology`` (a Topology class or object, a builder, or a spec) and run it.
 
-        ``config`` goes over the topology's own. Raises ``InvalidTopologyError`` or
-        ``InvalidConfigError`` with every mistake, ``AlreadyAliveError`` for a name in use; nothing
-        has started then. ``strict`` makes warnings about configuration errors.
+        ``config`` goes over the topology's own; ``typhoon.yaml`` is not read. Raises
+        ``InvalidTopologyError`` or ``InvalidConfigError`` with every mistake, ``AlreadyAliveError``
+        for a name in use, ``NotRunningError`` once the cluster is closed; nothing has started then.
+        ``strict`` makes warnings about configuration errors.
         """
+        if self._closed:
+            raise NotRunningError(
+                "the cluster is closed: nothing can be submitted to it any more",
+                hint="submit inside its with block, or make another LocalCluster",
+            )
+        check_name(name)
         alive = self._topologies.get(name)
         if alive is not None and not alive.is_over:
             raise AlreadyAliveError(
@@ -64,7 +76,7 @@ class LocalCluster:
         for warning in checked.warnings:
             logger.warning("%s: %s", name, warning)
         if self._check_serializable:
-            _check_serializable(spec)
+            check_serializable(spec, {**spec.config, **(config or {})})
         self._count += 1
         topology_id = f"{name}-{self._count}-{int(time.time())}"
         conf = {**checked.values, "topology.name": name}
@@ -98,6 +110,7 @@ class LocalCluster:
 
     def close(self) -> None:
         """Stop everything at once, as leaving the ``with`` block does."""
+        self._closed = True
         for running in self._topologies.values():
             running.close()
 
@@ -111,20 +124,3 @@ class LocalCluster:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _check_serializable(spec: TopologySpec) -> None:
-    """Raise ``InvalidTopologyError`` that names each component which could not be shipped."""
-    import pickle
-
-    mistakes = []
-    for component in spec.components.values():
-        try:
-            pickle.dumps(component.component)
-        except Exception as error:
-            mistakes.append(
-                f"{component.kind} '{component.id}' cannot be pickled: {error}\n"
-                "hint: open files and connections in initialize(), not in __init__"
-            )
-    if mistakes:
-        raise InvalidTopologyError(mistakes)

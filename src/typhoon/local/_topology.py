@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from typhoon.cluster.lifecycle import (
     TopologyState,
     step,
 )
+from typhoon.local._orphan import finish_when_drained
 from typhoon.metrics import Stats
 from typhoon.topology import TopologySpec
 from typhoon.worker import Worker, has_handle
@@ -51,6 +53,7 @@ class LocalTopology:
         self._stuck_since: float | None = None
         self._progress: tuple[int, ...] = ()
         self._told_stuck = False
+        weakref.finalize(self, finish_when_drained, worker).atexit = False
 
     # What it does -----------------------------------------------------------------------------
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from typhoon.config import CheckedConf, TopologyOptions, component_conf, topology_options
+from typhoon.errors import InvalidTopologyError
 from typhoon.topology import ComponentSpec, Executor, Grouping, Stream, tick_secs
 from typhoon.worker._context import Context
 from typhoon.worker._debug import DebugHook, warn_if_unheard
 from typhoon.worker._errors import ErrorBook
 from typhoon.worker._hooks import hook_classes
 from typhoon.worker._shell import Shell
-
 from typhoon.worker._surroundings import Surroundings
+
 BYTES_PER_TUPLE = 192
 """What a queued tuple is taken to weigh, where a limit is given in bytes."""
 
@@ -192,7 +193,7 @@ class Planner:
         targets = list(self.around.plan.tasks[bolt])
         chooser = None
         if grouping.kind == "custom":
-            chooser = copy.deepcopy(grouping.object)
+            chooser = _copied(grouping.object, bolt)
             chooser.prepare(context, stream, list(targets))
         return {
             "grouping": grouping.kind,
@@ -200,6 +201,18 @@ class Planner:
             "targets": targets,
             "object": chooser,
         }
+
+
+def _copied(chooser: Any, bolt: str) -> Any:
+    try:
+        return copy.deepcopy(chooser)
+    except Exception as error:
+        mistake = (
+            f"bolt '{bolt}': its custom grouping, a {type(chooser).__name__}, cannot be copied "
+            f"for each task that emits to it: {error}\n"
+            "hint: open locks and connections in prepare(), not in __init__"
+        )
+        raise InvalidTopologyError([mistake]) from error
 
 
 def _conf_of(spec: ComponentSpec, conf: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from typhoon._core import Tuple
-from typhoon.errors import TopologyFailedError
+from typhoon.errors import TopologyFailedError, TyphoonError
 from typhoon.topology import (
     DEAD_LETTER,
     ComponentSpec,
@@ -73,7 +73,7 @@ class Shell:
         if isinstance(given, type):
             self.instances = [given() for _ in self.contexts]
         else:
-            self.instances = [copy.deepcopy(given) for _ in self.contexts]
+            self.instances = [_copied(given) for _ in self.contexts]
         self.held_acks = [hold_acks(instance) for instance in self.instances]
         return self.instances
 
@@ -107,7 +107,9 @@ class Shell:
         """``create`` or ``initialize`` raised: the topology cannot run."""
         self.errors.add("initialize", error)
         message = f"{self.spec.kind} '{self.spec.id}' could not start: {_text(error)}"
-        failure = TopologyFailedError(message, hint="its initialize() raised; the log says where")
+        hint = error.hint if isinstance(error, TyphoonError) else None
+        hint = hint or "its __init__() or initialize() raised; the log says where"
+        failure = TopologyFailedError(message, hint=hint)
         failure.__cause__ = error
         self.stop(failure, False)
 
@@ -177,6 +179,15 @@ class Shell:
         """Whether every task of this spout has no more data."""
         return len(self.done) == len(self.contexts)
 
+    def counts(self) -> dict[str, int]:
+        """What only the tasks themselves count."""
+        handles = list(self.handles.values())
+        gave_up = (getattr(instance, "gave_up", 0) for instance in self.instances)
+        return {
+            "settled_again": sum(handle.settled_again for handle in handles),
+            "gave_up": sum(count for count in gave_up if isinstance(count, int)),
+        }
+
     def hurry(self) -> bool:
         """Nothing more will come: whether a task holds tuples back, and should be ticked."""
         held = [hurry(instance) for instance in self.instances]
@@ -233,5 +244,19 @@ class _TaskReporter:
         return self.shell.failed(self.slot, "process_batch", error, tups)
 
 
+def _copied(component: Any) -> Any:
+    try:
+        return copy.deepcopy(component)
+    except Exception as error:
+        raise TopologyFailedError(
+            f"each task gets a copy of the {type(component).__name__} given, which cannot be "
+            f"copied: {error}",
+            hint="open locks, files and connections in initialize(), not in __init__",
+        ) from error
+
+
 def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    if isinstance(error, TopologyFailedError):
+        return error.message
+    cause = error.message if isinstance(error, TyphoonError) else error
+    return f"{type(error).__name__}: {cause}"

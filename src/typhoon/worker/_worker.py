@@ -294,6 +294,7 @@ class Worker:
                 mine["executed"] += figures["calls"]
             if planned.shell is not None:
                 mine["replayed"] += sum(one.replayed for one in planned.shell.handles.values())
+                mine.update(planned.shell.counts())
         for number, stream, emitted, transferred in engine.streams():
             mine = counts[plan.executors[number].spec.id]
             mine.update(emitted=emitted, transferred=transferred)
@@ -340,6 +341,7 @@ class Worker:
     ) -> ComponentStats:
         book = self.books[spec.id]
         names = ("emitted", "transferred", "executed", "acked", "failed", "timed_out")
+        own = ("settled_again", "gave_up")
         return ComponentStats(
             id=spec.id,
             kind=spec.kind,
@@ -356,7 +358,7 @@ class Worker:
             inputs=_nested(counts, "in"),
             outputs=_nested(counts, "out"),
             metrics=self.around.metrics[spec.id].values(),
-            **{name: counts[name] for name in names},
+            **{name: counts[name] for name in (*names, *own)},
         )
 
     def emitted(self, components: Iterable[str]) -> int:
