@@ -10,11 +10,12 @@ from typing import Any, Self
 
 from typhoon.cluster.lifecycle import Submit, TopologyState, step
 from typhoon.config import topology_conf, topology_options
-from typhoon.errors import AlreadyAliveError, InvalidTopologyError
+from typhoon.errors import AlreadyAliveError, NotRunningError
 from typhoon.local._group import NOWHERE, Origin, WorkerGroup
 from typhoon.local._placement import place
+from typhoon.local._serializable import check_serializable
 from typhoon.local._topology import LocalTopology
-from typhoon.topology import TopologySpec, assign_tasks, topology_spec
+from typhoon.topology import TopologySpec, assign_tasks, check_name, topology_spec
 from typhoon.worker import Clock, Surroundings, Worker
 
 logger = logging.getLogger("typhoon.local")
@@ -34,6 +35,9 @@ class LocalCluster:
     ``processes`` gives each of ``topology.workers`` workers a process of its own, which is started
     anew when it dies, and ends when this one does. What is submitted is pickled then, classes of
     ``__main__`` included; ``origin`` says what else a process must import before it can read it.
+
+    Without a ``with`` block, call ``close``. A topology whose cluster and whose own object nobody
+    holds any more, as when a cell of a notebook is run again, ends by itself once it has drained.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class LocalCluster:
         self._check_serializable = check_serializable
         self._topologies: dict[str, LocalTopology] = {}
         self._count = 0
+        self._closed = False
 
     def submit(
         self,
@@ -65,10 +70,17 @@ class LocalCluster:
     ) -> LocalTopology:
         """Check ``topology`` (a Topology class or object, a builder, or a spec) and run it.
 
-        ``config`` goes over the topology's own. Raises ``InvalidTopologyError`` or
-        ``InvalidConfigError`` with every mistake, ``AlreadyAliveError`` for a name in use; nothing
-        has started then. ``strict`` makes warnings about configuration errors.
+        ``config`` goes over the topology's own; ``typhoon.yaml`` is not read. Raises
+        ``InvalidTopologyError`` or ``InvalidConfigError`` with every mistake, ``AlreadyAliveError``
+        for a name in use, ``NotRunningError`` once the cluster is closed; nothing has started then.
+        ``strict`` makes warnings about configuration errors.
         """
+        if self._closed:
+            raise NotRunningError(
+                "the cluster is closed: nothing can be submitted to it any more",
+                hint="submit inside its with block, or make another LocalCluster",
+            )
+        check_name(name)
         alive = self._topologies.get(name)
         if alive is not None and not alive.is_over:
             raise AlreadyAliveError(
@@ -79,7 +91,7 @@ class LocalCluster:
         for warning in checked.warnings:
             logger.warning("%s: %s", name, warning)
         if self._check_serializable:
-            _check_serializable(spec)
+            check_serializable(spec, {**spec.config, **(config or {})})
         self._count += 1
         topology_id = f"{name}-{self._count}-{int(time.time())}"
         conf = {**checked.values, "topology.name": name}
@@ -111,6 +123,7 @@ class LocalCluster:
 
     def close(self) -> None:
         """Stop everything at once, as leaving the ``with`` block does."""
+        self._closed = True
         for running in self._topologies.values():
             running.close()
 
@@ -124,20 +137,3 @@ class LocalCluster:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _check_serializable(spec: TopologySpec) -> None:
-    """Raise ``InvalidTopologyError`` that names each component which could not be shipped."""
-    import pickle
-
-    mistakes = []
-    for component in spec.components.values():
-        try:
-            pickle.dumps(component.component)
-        except Exception as error:
-            mistakes.append(
-                f"{component.kind} '{component.id}' cannot be pickled: {error}\n"
-                "hint: open files and connections in initialize(), not in __init__"
-            )
-    if mistakes:
-        raise InvalidTopologyError(mistakes)

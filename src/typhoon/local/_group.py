@@ -101,7 +101,7 @@ class WorkerGroup:
         log_folder: Path | None = None,
     ) -> None:
         self.failure: Exception | None = None
-        self._topology_id = topology_id
+        self.topology_id = topology_id
         self._spec = spec
         self._pickled = _pickled(spec)
         self._conf = dict(conf)
@@ -137,7 +137,7 @@ class WorkerGroup:
             list(self._by_port), launcher, slot_options(self._conf), self._on_change
         )
         self._listener = threading.Thread(
-            target=self._listen, name=f"typhoon-{self._topology_id}-group", daemon=True
+            target=self._listen, name=f"typhoon-{self.topology_id}-group", daemon=True
         )
         self._listener.start()
         for member in self._wanted:
@@ -151,7 +151,7 @@ class WorkerGroup:
     def _assign(self, member: Member) -> None:
         held = self._layout.executors[member.index]
         executors = frozenset((one.first, one.last) for one in held)
-        assignment = SlotAssignment(self._topology_id, executors, self._command)
+        assignment = SlotAssignment(self.topology_id, executors, self._command)
         self._slots.assign(member.port, assignment if held else None)
 
     def close(self, timeout: float = STOP_S) -> bool:
@@ -219,7 +219,7 @@ class WorkerGroup:
         frozen = frozenset(index for index, found in unsettled.items() if found)
         number = self.workers if workers is None else workers
         ports = [member.port for member in self._members[:number]]
-        layout = place(self._topology_id, plan, ports, self._layout, frozen)
+        layout = place(self.topology_id, plan, ports, self._layout, frozen)
         with self._lock:
             before, self._layout = self._layout, layout
             self._spec = spec
@@ -256,7 +256,7 @@ class WorkerGroup:
 
     def _order(self, member: Member) -> WorkerOrder:
         return WorkerOrder(
-            topology_id=self._topology_id,
+            topology_id=self.topology_id,
             port=member.port,
             layout=self._layout.seen_from(member.index, member.incarnation),
             conf=self._conf,

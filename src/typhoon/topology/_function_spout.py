@@ -109,8 +109,9 @@ def spout(
                 yield from text
 
     A generator is begun once per task, and asked for one item at a time; its end means that the
-    task has no more data. Any other function is called for each item, until it raises
-    ``StopIteration``. Parameters called ``conf`` and ``context`` get those of ``Spout.initialize``.
+    task has no more data. Any other function is called for each item, again and again until it
+    raises ``StopIteration``: to emit what a list holds, once, ``yield from`` it. Parameters called
+    ``conf`` and ``context`` get those of ``Spout.initialize``.
 
     An item is one tuple: a tuple or a list of values, an object of the type given as ``outputs``,
     for a stream of one field any other object as its value, or an ``Emit``. None means that there

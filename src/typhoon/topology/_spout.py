@@ -27,6 +27,9 @@ class Spout(Component, SpoutBase):
 
     __slots__ = ("_reporter",)
 
+    _tells_of_failures: ClassVar[bool] = False
+    """Whoever gave the data hears of a failure in another way than by a replay."""
+
     def activate(self) -> None:
         """Called when the topology starts to ask for tuples, or does so again."""
 
@@ -37,7 +40,8 @@ class Spout(Component, SpoutBase):
         """The tree of ``tup_id`` is completely processed."""
 
     def fail(self, tup_id: Any) -> None:
-        """The tree of ``tup_id`` failed or timed out. What this emits is sent."""
+        """The tree of ``tup_id`` failed or timed out. What this emits is sent, also after the task
+        has had its last data; if it emits nothing then, a warning names the first such tuple."""
 
     def fail_by_worker_death(
         self, tup_id: Any, max_worker_deaths: int, death: Hashable = None
@@ -76,6 +80,11 @@ class Spout(Component, SpoutBase):
             on_error=on_error,
             tasks=tasks,
         )
+
+
+def hears_of_failures(spout: Any) -> bool:
+    """Whether somebody hears of what fails in ``spout``, even if it emits nothing again."""
+    return bool(getattr(spout, "_tells_of_failures", False))
 
 
 class Emitted(NamedTuple):

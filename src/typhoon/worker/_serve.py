@@ -25,10 +25,10 @@ from typhoon.errors import TopologyFailedError, TyphoonError
 from typhoon.metrics import ProcessFigures, WorkerReport
 from typhoon.topology import assign_tasks
 from typhoon.worker._channel import Channel
-from typhoon.worker._context import Surroundings
 from typhoon.worker._layout import Layout
 from typhoon.worker._order import WorkerOrder
 from typhoon.worker._parent import end_with_parent
+from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._worker import Worker
 
 logger = logging.getLogger("typhoon.worker")

@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 use typhoon_core::ack::{Finished, Outcome};
 use typhoon_core::engine::{Cause, Desk, Next, Stop};
 
-use super::{Executor, Verdict, attached};
+use super::{Executor, Method, Verdict, attached};
 use crate::component::{Kept, Kit, Token};
 use crate::python::Ref;
 
@@ -36,11 +36,11 @@ impl Executor {
 
     /// `next_tuple` raised: StopIteration ends the task.
     #[cold]
-    pub(super) fn no_tuple(&self, slot: usize) -> Result<Next, Stop> {
+    pub(super) fn no_tuple(&mut self, slot: usize) -> Result<Next, Stop> {
         let py = attached();
         let error = PyErr::fetch(py);
         if error.is_instance_of::<PyStopIteration>(py) {
-            if let Err(error) = self.shell.bind(py).call_method1("ended", (slot,)) {
+            if let Err(error) = self.ended(py, slot) {
                 error.write_unraisable(py, None);
             }
             return Ok(Next::Done);
@@ -50,6 +50,24 @@ impl Executor {
             Verdict::Exit => Err(Stop),
             _ => Ok(Next::More),
         }
+    }
+
+    /// From now on the shell looks at what `fail` does: nobody else will ask this task for a lost tuple.
+    fn ended(&mut self, py: Python<'_>, slot: usize) -> PyResult<()> {
+        let task = &mut self.tasks[slot];
+        let object = task.object.bind(py);
+        let fail = task
+            .fail
+            .as_ref()
+            .map(|fail| fail.callable(&object, "fail"))
+            .transpose()?;
+        let watched: Py<PyAny> = self
+            .shell
+            .bind(py)
+            .call_method1("ended", (slot, fail))?
+            .extract()?;
+        task.fail = Some(Method::plain(py, watched));
+        Ok(())
     }
 
     pub fn settled(&mut self, desk: *mut Desk<Kit>) -> Result<(), Stop> {
