@@ -121,6 +121,34 @@ fn a_stalled_connection_is_replaced() {
     one_session_only(&one, &two);
 }
 
+/// The dialler comes again, and the end of its old connection is still stuck somewhere.
+#[test]
+fn a_new_connection_takes_the_place_of_the_old() {
+    let mut configs = [1u16, 2].map(|index| config(Kind::Tcp, index, u64::from(index) * 10));
+    for config in &mut configs {
+        config.link_timeout = Duration::from_secs(600);
+    }
+    let [one, two] = configs.map(Node::start);
+    let (stuck, fresh) = (
+        Proxy::start(one.links.address()),
+        Proxy::start(one.links.address()),
+    );
+    one.knows(&two);
+    two.knows_at(&one, stuck.address());
+    two.until_connected(1);
+    stuck.stall(true);
+    two.count(1, Lane::Bulk, 0..10, 100);
+    two.until_figures("under way", |figures| figures.peers[&1].frames_sent > 0);
+    two.knows_at(&one, fresh.address());
+    two.links.cut(1);
+    one.until_counted(2, Lane::Bulk, 10);
+    one.until_figures("one connection", |figures| figures.connections == 1);
+    stuck.stall(false);
+    two.count(1, Lane::Bulk, 10..20, 100);
+    one.until_counted(2, Lane::Bulk, 20);
+    one_session_only(&one, &two);
+}
+
 #[test]
 fn after_a_lost_session_a_new_one_begins() {
     let mut configs = [1u16, 2].map(|index| config(Kind::Tcp, index, u64::from(index) * 10));

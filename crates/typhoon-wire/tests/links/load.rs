@@ -104,8 +104,12 @@ fn a_message_at_the_limit_and_an_empty_one_pass() {
 /// Ends that disagree on the limit cannot go on with the session: the same would come again.
 #[test]
 fn a_message_beyond_the_receivers_limit_ends_the_session() {
-    let (mut one, two) = (config(Kind::Tcp, 1, 10), config(Kind::Tcp, 2, 20));
+    let (mut one, mut two) = (config(Kind::Tcp, 1, 10), config(Kind::Tcp, 2, 20));
     one.message_limit = 1000;
+    for config in [&mut one, &mut two] {
+        // The connection is closed at once, not when it has been silent.
+        config.link_timeout = Duration::from_secs(600);
+    }
     let [one, two] = [one, two].map(Node::start);
     one.knows(&two);
     two.knows(&one);

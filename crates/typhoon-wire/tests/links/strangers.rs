@@ -54,6 +54,20 @@ fn who_says_nothing_is_dropped_in_time() {
 }
 
 #[test]
+fn who_hangs_up_is_forgotten_at_once() {
+    let mut patient = config(Kind::Tcp, 1, 10);
+    patient.handshake_timeout = Duration::from_secs(600);
+    let one = Node::start(patient);
+    for _ in 0..20 {
+        let _ = dial(&one).write_all(b"?");
+    }
+    // It comes in after them.
+    let _ = dial(&one).write_all(&[0; 10]);
+    one.until("refused", |s| s.refused == [(None, Refusal::Garbage)]);
+    one.until_figures("all are gone", |figures| figures.connections == 0);
+}
+
+#[test]
 fn a_crowd_does_not_keep_a_worker_out() {
     let mut limited = config(Kind::Tcp, 1, 10);
     limited.half_open_limit = 8;
