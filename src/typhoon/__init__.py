@@ -28,6 +28,8 @@ from typhoon.errors import (
     AlreadyAliveError,
     AlreadySettledError,
     BackPressureError,
+    CodecError,
+    CorruptDataError,
     EmitError,
     GroupingKeyError,
     IllegalTransitionError,
@@ -60,6 +62,7 @@ from typhoon.topology import (
 if TYPE_CHECKING:
     from typhoon.local import LocalCluster, run
     from typhoon.topology import Emit, TaskHook, TopologySpec, bolt, spout, topology_spec
+    from typhoon.worker import register_type
 
 __all__ = [
     "AlreadyAliveError",
@@ -68,6 +71,8 @@ __all__ = [
     "BackPressureError",
     "BatchingBolt",
     "Bolt",
+    "CodecError",
+    "CorruptDataError",
     "Emit",
     "EmitError",
     "Grouping",
@@ -95,6 +100,7 @@ __all__ = [
     "WouldDeadlockError",
     "bolt",
     "native",
+    "register_type",
     "run",
     "spout",
     "topology_spec",
@@ -112,6 +118,10 @@ def __getattr__(name: str) -> Any:
         import typhoon.topology
 
         return getattr(typhoon.topology, name)
+    if name == "register_type":
+        import typhoon.worker
+
+        return typhoon.worker.register_type
     raise AttributeError(f"module 'typhoon' has no attribute {name!r}")
 
 
