@@ -8,6 +8,7 @@ from typhoon.worker._order import WorkerOrder
 from typhoon.worker._parent import PARENT_FD, end_with_parent
 from typhoon.worker._progress import Progress, nothing_happens
 from typhoon.worker._surroundings import Surroundings
+from typhoon.worker._types import register_type
 from typhoon.worker._worker import Clock, Worker
 from typhoon.worker._worker_context import WorkerContext
 
@@ -25,4 +26,5 @@ __all__ = [
     "end_with_parent",
     "has_handle",
     "nothing_happens",
+    "register_type",
 ]
