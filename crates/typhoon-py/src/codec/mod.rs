@@ -8,6 +8,7 @@
 //! | `numbers.rs`, `moments.rs`, `buffers.rs`, `arrays.rs` | one family of extension types each, both ways |
 //! | `registry.rs`, `registered.rs` | which types users registered; how objects of them travel |
 //! | `pickled.rs` | everything else |
+//! | `plain.rs` | rows of plain values, without an interpreter |
 //! | `keys.rs` | the keys of dicts that were decoded last |
 //! | `known.rs` | classes of modules that need not be loaded |
 //! | `refused.rs` | what cannot be encoded; what cannot be decoded |
@@ -30,6 +31,7 @@ mod known;
 mod moments;
 mod numbers;
 mod pickled;
+mod plain;
 mod refused;
 mod registered;
 mod registry;
@@ -39,6 +41,7 @@ use pyo3::prelude::*;
 use crate::python::{Raw, Ref};
 
 pub use face::{decode_values, encode_values, register_codec_type, time_codec};
+pub use plain::{decode as decode_row, encode as encode_row};
 pub use refused::Refused;
 
 /// What may travel.
