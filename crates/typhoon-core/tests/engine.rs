@@ -704,7 +704,15 @@ fn a_direct_emit_wants_a_subscriber() {
                 &[],
             );
             assert!(matches!(emit, Err(EmitError::NotATarget(1))));
-            let emit = desk.emit_to(0, 0, Row::ints(&[1, 0]), Input(&Lineage::NONE, &mut 0), None, &[]);
+            let emit = desk.emit_to(
+                0,
+                0,
+                Row::ints(&[1, 0]),
+                None,
+                &mut Input(&Lineage::NONE, &mut 0),
+                None,
+                &[],
+            );
             assert_eq!(emit.unwrap(), [0; 0]);
         }
         Next::Done
