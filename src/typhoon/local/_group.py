@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import selectors
 import shutil
@@ -12,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from typhoon.cluster.supervisor import (
     log_options,
     slot_options,
 )
-from typhoon.errors import NotRunningError, TopologyFailedError
+from typhoon.errors import TopologyFailedError
 from typhoon.local._member import Member, Questions
 from typhoon.metrics import ProcessFigures, WorkerReport, WorkerStats, merged
 from typhoon.topology import ComponentSpec, TopologySpec
@@ -59,8 +58,8 @@ class WorkerGroup:
     """Does for several processes what ``Worker`` does in this one, with the same methods.
 
     ``layouts`` gives the executors of each worker by index; worker ``index`` has port
-    ``ports[index]``. Each process ends with this one, however this one ends. ``origin`` is where the
-    topology was loaded from: each worker loads it, too.
+    ``ports[index]``. Each process ends with this one, however this one ends. ``origin`` is where
+    the topology was loaded from: each worker loads it, too.
     """
 
     def __init__(

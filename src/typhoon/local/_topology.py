@@ -114,9 +114,7 @@ class LocalTopology:
     def _components(self, report: WorkerReport) -> tuple[ComponentStats, ...]:
         """Each component of the topology, spouts first and then down-stream."""
         specs = [self.spec.components[name] for name in self.spec.topological_order()]
-        return tuple(
-            report.component(one.id, one.kind, one.executors, one.tasks) for one in specs
-        )
+        return tuple(report.component(one.id, one.kind, one.executors, one.tasks) for one in specs)
 
     def emitted_by_spouts(self) -> int:
         """How many tuples the spouts have emitted, replays too; quicker to get than ``stats``."""

@@ -13,9 +13,9 @@ class ComponentStats:
     """One component, all its tasks together. Counts are exact, and since the start.
 
     ``acked`` and ``failed`` are tuples of a bolt, trees of a spout; those of a spout that failed
-    because a worker died, or could not be reached, are counted apart. ``busy_s`` is the time that its
-    executors spent in their turns, in seconds; ``capacity`` the share of the last ten minutes (or
-    of the time since the start) that the busiest of them spent so, 0 to 1, as in Storm.
+    because a worker died, or could not be reached, are counted apart. ``busy_s`` is the time that
+    its executors spent in their turns, in seconds; ``capacity`` the share of the last ten minutes
+    (or of the time since the start) that the busiest of them spent so, 0 to 1, as in Storm.
 
     Of a bolt, ``execute_latency_ms`` is the mean of ``busy_s`` over all that it executed,
     ``process_latency_ms`` that from taking a tuple to its ack, of the sampled ones; None before

@@ -10,10 +10,10 @@ from typhoon.worker._progress import Progress, nothing_happens
 from typhoon.worker._worker import Clock, Worker
 
 __all__ = [
+    "PARENT_FD",
     "Channel",
     "Clock",
     "Context",
-    "PARENT_FD",
     "Layout",
     "Progress",
     "Surroundings",

@@ -70,7 +70,7 @@ class Channel:
             return None
         content = bytes(self._buffer[HEADER.size : end])
         del self._buffer[:end]
-        message: tuple[Any, ...] = pickle.loads(content)  # noqa: S301 - from our own process
+        message: tuple[Any, ...] = pickle.loads(content)
         return message
 
     def close(self) -> None:

@@ -84,12 +84,11 @@ class Planner:
         lines = [shared] + [[one] for one in others if self._is_threaded(one.spec)]
         if coroutines:
             lines.append(coroutines)
-        elsewhere = self.layout.elsewhere()
         content = {
             "options": self._options(active),
             "lines": [[self._executor(one) for one in line] for line in lines],
-            "rings": self._rings(planned, [one for _, one in elsewhere]),
-            "elsewhere": [(index, list(one.tasks)) for index, one in elsewhere],
+            "rings": self._rings(planned),
+            "elsewhere": self._elsewhere(self.layout),
             "schemas": [*map(self._schema, self.streams), TICK],
         }
         line = len(lines) - 1 if coroutines else None
@@ -138,13 +137,19 @@ class Planner:
         component, name = stream
         return component, name, self.around.spec.components[component].streams[name].fields
 
-    def _rings(
-        self, planned: Sequence[Planned], elsewhere: Sequence[Executor]
-    ) -> list[list[int]]:
-        numbers = [(one.number, one.spec.id) for one in planned]
-        numbers += enumerate((one.component for one in elsewhere), start=len(planned))
-        cycles = self.around.spec.cycles()
-        return [[number for number, name in numbers if name in cycle] for cycle in cycles]
+    def _rings(self, planned: Sequence[Planned]) -> list[list[int]]:
+        """By number, members elsewhere by that which they would have as their executor's first."""
+        mine = {task for one in planned for task in one.executor.tasks}
+        return [
+            [one.number for one in planned if one.spec.id in cycle]
+            + [
+                len(planned) + task
+                for name in cycle
+                for task in self.around.plan.tasks[name]
+                if task not in mine
+            ]
+            for cycle in self.around.spec.cycles()
+        ]
 
     def _executor(self, planned: Planned) -> dict[str, Any]:
         spec = planned.spec
@@ -199,14 +204,7 @@ class Planner:
     def _route(
         self, stream: Stream, bolt: str, grouping: Grouping, context: Context
     ) -> dict[str, Any]:
-        targets = list(self.around.plan.tasks[bolt])
-        senders = self.around.plan.tasks[context.component_id]
-        near: list[int] = []
-        if self.layout.workers > 1:
-            if grouping.kind == "shuffle" and not self.options.disable_loadaware:
-                near = self.layout.near(senders, targets)
-            elif grouping.kind == "local_or_shuffle":
-                near = [task for task in targets if self.layout.tasks[task] == self.layout.index]
+        targets, near = self._targets(context.component_id, bolt, grouping, self.layout)
         chooser = None
         if grouping.kind == "custom":
             chooser = copy.deepcopy(grouping.object)
@@ -214,10 +212,44 @@ class Planner:
         return {
             "grouping": grouping.kind,
             "positions": [stream.fields.index(field) for field in grouping.names],
-            "targets": [*near, *(task for task in targets if task not in near)],
-            "near": len(near),
+            "targets": targets,
+            "near": near,
             "object": chooser,
         }
+
+    def relayout(self, planned: Sequence[Planned], layout: Layout) -> tuple[list[Any], list[Any]]:
+        """What ``Engine.relayout`` wants where this worker's executors stay as they are."""
+        routes = [
+            [
+                [
+                    [
+                        self._targets(one.spec.id, bolt, subscription.grouping, layout)
+                        for bolt, subscription in self.around.spec.subscribers(one.spec.id)
+                        if subscription.stream == name
+                    ]
+                    for name in one.spec.streams
+                ]
+                for _ in one.executor.tasks
+            ]
+            for one in planned
+        ]
+        return self._elsewhere(layout), routes
+
+    def _elsewhere(self, layout: Layout) -> list[tuple[int, list[int]]]:
+        return [(index, list(executor.tasks)) for index, executor in layout.elsewhere()]
+
+    def _targets(
+        self, component: str, bolt: str, grouping: Grouping, layout: Layout
+    ) -> tuple[list[int], int]:
+        """Who may get a tuple, the near ones first, and how many those are."""
+        targets = list(self.around.plan.tasks[bolt])
+        near: list[int] = []
+        if layout.workers > 1:
+            if grouping.kind == "shuffle" and not self.options.disable_loadaware:
+                near = layout.near(self.around.plan.tasks[component], targets)
+            elif grouping.kind == "local_or_shuffle":
+                near = [task for task in targets if layout.tasks[task] == layout.index]
+        return [*near, *(task for task in targets if task not in near)], len(near)
 
 
 def _conf_of(spec: ComponentSpec, conf: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ from typhoon.metrics import ProcessFigures, WorkerReport
 from typhoon.topology import assign_tasks
 from typhoon.worker._channel import Channel
 from typhoon.worker._context import Surroundings
+from typhoon.worker._layout import Layout
 from typhoon.worker._order import WorkerOrder
 from typhoon.worker._parent import end_with_parent
 from typhoon.worker._worker import Worker
@@ -87,7 +88,7 @@ class _Served:
             _call(call)
         for name, file in order.modules:
             _import(name, file)
-        spec = pickle.loads(order.spec)  # noqa: S301 - a topology is trusted by itself
+        spec = pickle.loads(order.spec)
         options = topology_options(order.conf)
         if any(component.threaded for component in spec.components.values()):
             sys.setswitchinterval(SWITCH_S)
@@ -103,7 +104,8 @@ class _Served:
 
     def _start(self) -> None:
         """Nothing is opened before every peer is connected."""
-        while not self.engine.wait_connected(0.5):
+        others = [i for i in range(self.order.layout.workers) if i != self.order.layout.index]
+        while not self.engine.wait_connected(others, 0.5):
             if self.over.is_set():
                 return
         self.worker.go()
@@ -155,6 +157,12 @@ class _Served:
     def on_active(self, active: bool) -> None:
         self.worker.set_active(active)
 
+    def on_layout(self, layout: Layout) -> None:
+        self.worker.relayout(layout)
+
+    def on_give_up(self) -> None:
+        self.worker.give_up()
+
     def on_hurry(self) -> None:
         self.worker.hurry()
 
@@ -177,7 +185,6 @@ class _Served:
         hint = broken.hint if isinstance(broken, TyphoonError) else None
         message = broken.message if isinstance(broken, TyphoonError) else None
         self._send("ended", self._report(), message, hint)
-
 
     def _report(self) -> WorkerReport:
         seconds, cpu = time.monotonic() - self.began, time.process_time()

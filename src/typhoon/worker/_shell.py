@@ -185,6 +185,11 @@ class Shell:
         """Whether every task of this spout has no more data."""
         return len(self.done) == len(self.contexts)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether a task of this spout keeps tuples that are not acked."""
+        return any(getattr(instance, "unacked_tuples", None) for instance in self.instances)
+
     def hurry(self) -> bool:
         """Nothing more will come: whether a task holds tuples back, and should be ticked."""
         held = [hurry(instance) for instance in self.instances]

@@ -69,6 +69,7 @@ class Worker:
         self.notices: list[str] = []
         self.books = {name: self._book(name) for name in around.spec.components}
         self._plan: EnginePlan | None = None
+        self._planner: Planner | None = None
         self._engine: Engine | None = None
         self._threads: list[threading.Thread] = []
         self._lines: list[threading.Thread] = []
@@ -124,6 +125,32 @@ class Worker:
             )
         return not left
 
+    def relayout(self, layout: Layout) -> None:
+        """Other workers run other executors from now on; this one's stay as they are."""
+        engine, plan = self._engine, self._plan
+        if engine is None or plan is None or self._planner is None:
+            raise TyphoonInternalError("a worker is given a layout before it is made")
+        self.layout = layout
+        engine.relayout(*self._planner.relayout(plan.executors, layout))
+
+    def give_up(self) -> None:
+        """Fail what is pending: there is no more time to finish it."""
+        if self._engine is not None:
+            self._engine.lose_all()
+
+    def unsettled(self) -> list[int]:
+        """The first tasks of spout executors that have something pending, or to replay."""
+        engine, plan = self._engine, self._plan
+        if engine is None or plan is None:
+            return []
+        spouts = [one for one in plan.executors if one.spec.kind == "spout" and one.shell]
+        every = engine.figures()
+        return [
+            one.executor.first
+            for one in spouts
+            if every[one.number]["pending"] or (one.shell is not None and one.shell.keeps)
+        ]
+
     def set_active(self, active: bool) -> None:
         self._active = active
         engine = self._engine
@@ -133,8 +160,8 @@ class Worker:
                 self._hurry(engine)
 
     def _make(self) -> Engine:
-        planner = Planner(self.around, self.options, self.books, self._stop, self.layout)
-        plan = planner.plan(active=self._active)
+        self._planner = Planner(self.around, self.options, self.books, self._stop, self.layout)
+        plan = self._planner.plan(active=self._active)
         engine = Engine(plan.content, None if self.clock is None else self.clock.now_ns)
         with self._lock:
             self._plan, self._engine, self._again = plan, engine, False

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Anchor, Clock, Figures, Kit, Mail, Plan, Shared, Traffic};
+use super::{Anchor, Clock, Figures, Kit, Mail, Plan, Relayout, Shared, Traffic};
 use crate::ack::{Edges, Finished, Ledger, Lineage, Outcome, Relay, Root, Settled, Wheel};
 use crate::flow::{Envelope, Key, Outlet, Parcel, Pick, Queue, Route, TaskId, Unsendable, Way};
 use crate::measure::Counter;
@@ -660,6 +660,21 @@ impl<K: Kit> Desk<K> {
                 }
             }
             Settled::Open | Settled::Unknown => {}
+        }
+    }
+
+    pub(super) fn relayout(&mut self, relayout: &Relayout) {
+        self.traffic.set_places(&relayout.places);
+        for seat in &self.seats {
+            let tasks = relayout.routes.get(seat.number).into_iter().flatten().enumerate();
+            for (slot, streams) in tasks {
+                for (stream, routes) in streams.iter().enumerate() {
+                    let outlet = &mut self.outlets[seat.outlet(slot, stream)];
+                    for (route, (targets, near)) in outlet.routes.iter_mut().zip(routes) {
+                        route.turn_to(targets, *near);
+                    }
+                }
+            }
         }
     }
 

@@ -321,6 +321,7 @@ impl<K: Kit> Loop<K> {
                 self.take_turn(executor, |component, desk| component.request(desk, request))?;
                 self.desk.traffic.flush(executor);
             }
+            Mail::Relayout(relayout) => self.desk.relayout(&relayout),
             Mail::Lost => self.desk.lose_all(),
             Mail::Order(Order::Activate) => self.set_active(true)?,
             Mail::Order(Order::Deactivate) => self.set_active(false)?,

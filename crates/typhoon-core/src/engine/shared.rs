@@ -209,12 +209,23 @@ pub enum Mail<K: Kit> {
     Settle(Vec<(Root, u64)>),
     Fail(Root),
     Reset(Root),
+    /// Other workers run other executors than before.
+    Relayout(Arc<Relayout>),
     /// A worker is gone, or out of reach, that may have held a part of any tree that is pending now.
     Lost,
     /// For the component of an executor (its number in the loop).
     Request(usize, K::Request),
     Order(Order),
 }
+
+/// Where the tasks of other workers are from now on. What this worker runs does not change.
+pub struct Relayout {
+    pub places: Places,
+    /// By number of the executor, by task, stream and route: the targets, and how many of them are near.
+    pub routes: Vec<Vec<Vec<Vec<Targets>>>>,
+}
+
+pub type Targets = (Box<[TaskId]>, usize);
 
 /// What the worker's host asks of a loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,7 +250,8 @@ pub struct Extent {
     pub executors: usize,
     /// Workers of the topology, this one too; 0 for a topology in one process.
     pub workers: usize,
-    /// Executors of other workers.
+    /// Numbers for executors of other workers, behind those of our own: one for each task, of which each executor
+    /// uses that of its first.
     pub elsewhere: usize,
     /// (component, stream) pairs.
     pub streams: usize,
@@ -344,6 +356,14 @@ impl<K: Kit> Shared<K> {
         self.loops()
             .iter()
             .for_each(|peer| peer.post(vec![Mail::Order(order)]));
+    }
+
+    /// Tell every loop where tasks are from now on.
+    pub fn relayout(&self, relayout: Relayout) {
+        let relayout = Arc::new(relayout);
+        self.loops()
+            .iter()
+            .for_each(|peer| peer.post(vec![Mail::Relayout(Arc::clone(&relayout))]));
     }
 
     /// Every tree that is pending in this worker may have lost a part: fail them.

@@ -65,6 +65,10 @@ impl<K: Kit> Traffic<K> {
         }
     }
 
+    pub(super) fn set_places(&mut self, places: &Places) {
+        self.places = Arc::clone(places);
+    }
+
     /// Does a task run in another worker?
     #[inline(always)]
     pub(super) fn is_abroad(&self, task: TaskId) -> bool {

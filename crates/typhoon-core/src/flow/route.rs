@@ -13,7 +13,7 @@ pub struct Place {
     pub slot: u16,
     /// The executor's number within its loop.
     pub local: u32,
-    /// The executor's number in the worker; behind its own, those elsewhere that it sends to.
+    /// The executor's number in the worker; of one elsewhere, the number of this worker's executors plus its first task.
     pub number: u32,
 }
 
@@ -138,6 +138,15 @@ fn mix(hash: u64) -> u64 {
 }
 
 impl Route {
+    /// The same tasks as before, others of which may be near.
+    pub fn turn_to(&mut self, tasks: &[TaskId], close: usize) {
+        self.targets = tasks.into();
+        if let Pick::Turn { next, near } = &mut self.pick {
+            *near = if close > 0 { close } else { tasks.len() };
+            *next %= (*near).max(1);
+        }
+    }
+
     /// The index in `targets` of the task that gets this tuple. Not for [`Pick::All`], `Direct` and `Custom`, which
     /// may choose none or several.
     ///

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::message::TupleWriter;
 use super::{Garbled, Message};
 use crate::ack::Lineage;
 use crate::engine::{Kit, Mail, Shared};
-use crate::flow::{Envelope, TaskId};
+use crate::flow::{Envelope, Places, TaskId};
 
 /// Tuples are put into messages of about this size.
 const MESSAGE: usize = 32 * 1024;
@@ -32,6 +32,7 @@ struct Side {
 /// The two ends of all links of a worker: called by the thread that has the sockets, except where it says otherwise.
 pub struct Exchange<K: Kit> {
     shared: Arc<Shared<K>>,
+    places: RwLock<Places>,
     /// By worker.
     sides: Vec<Side>,
     high_water: usize,
@@ -56,6 +57,7 @@ impl<K: Kit> Exchange<K> {
                 .collect(),
             names,
             high_water,
+            places: RwLock::new(Arc::clone(&shared.places)),
             shared,
         }
     }
@@ -80,7 +82,7 @@ impl<K: Kit> Exchange<K> {
         }
         owed(side).clear();
         let abroad = self.shared.lines + usize::from(worker);
-        for place in self.shared.places.iter().filter(|place| usize::from(place.line) == abroad) {
+        for place in self.places().iter().filter(|place| usize::from(place.line) == abroad) {
             self.shared.gauges[place.number as usize].forget();
         }
         self.shared.lose_all();
@@ -130,7 +132,7 @@ impl<K: Kit> Exchange<K> {
                     count += 1;
                     lanes.urgent(Message::<K::Payload>::Reset(root).write());
                 }
-                Mail::Lost | Mail::Request(..) | Mail::Order(_) => {}
+                Mail::Lost | Mail::Relayout(_) | Mail::Request(..) | Mail::Order(_) => {}
             }
         }
         if !settled.is_empty() {
@@ -180,9 +182,10 @@ impl<K: Kit> Exchange<K> {
 
     fn deliver(&self, side: &Side, tuples: Vec<Envelope<K::Payload>>) {
         let mut by_line: Vec<Vec<Envelope<K::Payload>>> = (0..self.shared.lines).map(|_| Vec::new()).collect();
+        let places = self.places();
         let mut owed = owed(side);
         for envelope in tuples {
-            let place = self.shared.places.get(envelope.way.destination() as usize);
+            let place = places.get(envelope.way.destination() as usize);
             match place.filter(|place| usize::from(place.line) < self.shared.lines) {
                 Some(place) => {
                     self.shared.gauges[place.number as usize].expect(1);
@@ -198,6 +201,15 @@ impl<K: Kit> Exchange<K> {
                 self.shared.peers[line].post(vec![Mail::Tuples(tuples)]);
             }
         }
+    }
+
+    /// Tasks of other workers are there from now on; the loops have been told.
+    pub fn set_places(&self, places: Places) {
+        *self.places.write().unwrap_or_else(PoisonError::into_inner) = places;
+    }
+
+    fn places(&self) -> Places {
+        Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn settle(&self, list: Vec<(crate::ack::Root, u64)>) {
@@ -261,8 +273,9 @@ impl<K: Kit> Exchange<K> {
     fn credited(&self, worker: u16, list: Vec<(TaskId, u32)>) {
         let line = self.shared.lines + usize::from(worker);
         let mut awaited = false;
+        let places = self.places();
         for (task, count) in list {
-            if let Some(place) = self.shared.places.get(task as usize)
+            if let Some(place) = places.get(task as usize)
                 && usize::from(place.line) == line
             {
                 let gauge = &self.shared.gauges[place.number as usize];

@@ -56,16 +56,7 @@ impl Builder {
                 }
             }
         }
-        for (number, (worker, tasks)) in plan.elsewhere.iter().enumerate() {
-            for (slot, task) in tasks.iter().enumerate() {
-                places[*task as usize] = Place {
-                    line: (plan.lines.len() + usize::from(*worker)) as u16,
-                    slot: slot as u16,
-                    local: 0,
-                    number: (executors + number) as u32,
-                };
-            }
-        }
+        place_elsewhere(&mut places, &plan.elsewhere, plan.lines.len(), executors);
         let mut rings = vec![Vec::new()];
         rings.extend(plan.rings.iter().cloned());
         let line_of = places.iter().map(|place| place.line.into()).collect();
@@ -73,7 +64,7 @@ impl Builder {
             lines: plan.lines.len(),
             executors,
             workers: plan.options.workers,
-            elsewhere: plan.elsewhere.len(),
+            elsewhere: last + 1,
             streams: plan.schemas.len().saturating_sub(1),
         };
         let shared = Shared::new(places.into(), extent, rings)?;
@@ -290,6 +281,25 @@ impl Builder {
             keys,
             custom,
             rows,
+        }
+    }
+}
+
+/// Where the tasks of other workers are: the worker's index, and the tasks of each of its executors.
+pub(super) fn place_elsewhere(
+    places: &mut [Place],
+    elsewhere: &[(u16, Vec<u32>)],
+    lines: usize,
+    executors: usize,
+) {
+    for (worker, tasks) in elsewhere {
+        for (slot, task) in tasks.iter().enumerate() {
+            places[*task as usize] = Place {
+                line: (lines + usize::from(*worker)) as u16,
+                slot: slot as u16,
+                local: 0,
+                number: executors as u32 + tasks[0],
+            };
         }
     }
 }

@@ -24,7 +24,6 @@ struct Present {
 /// What the link thread calls: it never holds the GIL.
 pub(super) struct Ends {
     pub(super) exchange: Exchange<Kit>,
-    shared: Arc<Shared<Kit>>,
     present: Mutex<Present>,
     changed: Condvar,
     ringer: OnceLock<Ringer>,
@@ -81,7 +80,6 @@ impl Ends {
     ) -> PyResult<(Arc<Self>, Links)> {
         let ends = Arc::new(Ends {
             exchange: Exchange::new(Arc::clone(&shared), high_water),
-            shared: Arc::clone(&shared),
             present: Mutex::default(),
             changed: Condvar::new(),
             ringer: OnceLock::new(),
@@ -103,12 +101,11 @@ impl Ends {
         }
     }
 
-    /// Wait until every other worker is connected; false if that takes too long, or the engine stops.
-    pub(super) fn wait(&self, timeout: Duration) -> bool {
-        let others = (self.shared.peers.len() - self.shared.lines).saturating_sub(1);
+    /// Wait until these workers are connected; false if that takes too long.
+    pub(super) fn wait(&self, workers: &[u16], timeout: Duration) -> bool {
         let until = Instant::now() + timeout;
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        while present.now.len() < others {
+        while !workers.iter().all(|worker| present.now.contains(worker)) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use typhoon_core::engine::{Clock, Loop, Mail, Order, Rest, Shared, Stop, Watchdog};
-use typhoon_core::flow::Emits;
+use typhoon_core::engine::{Clock, Loop, Mail, Order, Relayout, Rest, Shared, Stop, Watchdog};
+use typhoon_core::flow::{Emits, Place, Places};
 use typhoon_wire::{Config, Links};
 
 use crate::clock::{self, WorkerClock};
@@ -168,6 +168,34 @@ impl Engine {
         Ok(address)
     }
 
+    /// Other workers run other executors from now on: where those are, and by number of our executors, by task, stream
+    /// and route the targets and how many of them are near.
+    fn relayout(&self, elsewhere: Vec<(u16, Vec<u32>)>, routes: Vec<Vec<Vec<Vec<(Vec<u32>, usize)>>>>) {
+        let lines = self.shared.lines;
+        let mut places: Vec<_> = self.shared.places.to_vec();
+        let ours = |place: &Place| usize::from(place.line) < lines;
+        places
+            .iter_mut()
+            .filter(|place| !ours(place))
+            .for_each(|place| *place = Place::default());
+        build::place_elsewhere(&mut places, &elsewhere, lines, self.shared.figures.len());
+        let places: Places = places.into();
+        let boxed = |(targets, near): (Vec<u32>, usize)| (targets.into_boxed_slice(), near);
+        let routes = deep(routes, &|routes: Vec<_>| routes.into_iter().map(boxed).collect());
+        self.shared.relayout(Relayout {
+            places: Arc::clone(&places),
+            routes,
+        });
+        if let Some((ends, _)) = &*self.lock_links() {
+            ends.exchange.set_places(places);
+        }
+    }
+
+    /// Fail every tree that is pending here, as if a worker had died that had a part of it.
+    fn lose_all(&self) {
+        self.shared.lose_all();
+    }
+
     /// This start of a worker lives, and is to be reached there.
     fn peer_up(&self, worker: u16, incarnation: u64, address: &str) -> PyResult<()> {
         let address = links::address(address)?;
@@ -191,10 +219,10 @@ impl Engine {
         }
     }
 
-    /// Wait until all other workers are connected; false if that takes longer than `timeout` seconds.
-    fn wait_connected(&self, py: Python<'_>, timeout: f64) -> bool {
+    /// Wait until these workers are connected; false if that takes longer than `timeout` seconds.
+    fn wait_connected(&self, py: Python<'_>, workers: Vec<u16>, timeout: f64) -> bool {
         let ends = self.lock_links().as_ref().map(|(ends, _)| Arc::clone(ends));
-        ends.is_none_or(|ends| py.detach(|| ends.wait(Duration::from_secs_f64(timeout))))
+        ends.is_none_or(|ends| py.detach(|| ends.wait(&workers, Duration::from_secs_f64(timeout))))
     }
 
     /// End all links at once.
@@ -390,6 +418,13 @@ impl Engine {
             looped.wake_all();
         }
     }
+}
+
+/// Apply to what lies two lists deep.
+fn deep<A, B>(lists: Vec<Vec<Vec<A>>>, change: &impl Fn(A) -> B) -> Vec<Vec<Vec<B>>> {
+    let inner = |list: Vec<A>| list.into_iter().map(change).collect();
+    let outer = |lists: Vec<Vec<A>>| lists.into_iter().map(inner).collect();
+    lists.into_iter().map(outer).collect()
 }
 
 /// Exact timers, and a clock by which others see how much this thread computes.

@@ -30,7 +30,7 @@ CLOSE_S = 5.0
 
 
 class Death(NamedTuple):
-    """The worker of this port has ended; no process of its group is left."""
+    """The worker of this port has ended, and all that was left of its group was killed."""
 
     port: int
     incarnation: int
@@ -85,6 +85,7 @@ class ProcessLauncher:
         self._pump = Pump()
         self._files: dict[int, LogFile] = {}
         self._children: dict[int, _Child] = {}
+        self._closed = False
 
     def fileno(self) -> int:
         return self._watch.fileno()
@@ -135,6 +136,10 @@ class ProcessLauncher:
         return [self._bury(ports[process]) for process in ended]
 
     def close(self) -> None:
+        """Closing again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         for port in self._children:
             self.kill(port)
         deadline = time.monotonic() + CLOSE_S

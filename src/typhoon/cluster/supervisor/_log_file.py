@@ -12,8 +12,8 @@ logger = logging.getLogger(__name__)
 class LogFile:
     """Used by one thread. ``path`` is the newest file, ``path.1`` the one before, and so on.
 
-    A file is left for the next one at the end of a line where there is one, so it may exceed
-    ``max_bytes`` by what one ``write`` brings. Writing never raises: what does not fit on the disk
+    A file ends at the end of a line where it can. One that is longer than a file may make it exceed
+    ``max_bytes``, by what one ``write`` brings. Writing never raises: what does not fit on the disk
     is counted and dropped, and once there is room again, a line in the log says how much is
     missing.
     """
@@ -38,9 +38,10 @@ class LogFile:
             logger.warning("%s is written again; %d bytes are missing", self._path, self._lost)
             self._lost = 0
         while data:
-            if self._size >= self._max_bytes:
-                self._turn()
             cut = self._cut(data)
+            if not cut:
+                self._turn()
+                continue
             if missing := self._put(data[:cut]):
                 self._lost += missing + len(data) - cut
                 return
@@ -60,11 +61,15 @@ class LogFile:
             self._fd = -1
 
     def _cut(self, data: bytes) -> int:
-        """How much of ``data`` belongs into this file."""
-        room = self._max_bytes - self._size
+        """How much of ``data`` belongs into this file; 0: it is full."""
+        room = max(0, self._max_bytes - self._size)
         if len(data) <= room:
             return len(data)
-        return data.rfind(b"\n", 0, max(0, room)) + 1 or data.find(b"\n") + 1 or len(data)
+        fits = data.rfind(b"\n", 0, room) + 1
+        if fits or (self._size and not self._in_line):
+            return fits
+        # In the middle of a line, which ends here, or of what is longer than any file.
+        return data.find(b"\n") + 1 or (len(data) if room or not self._size else 0)
 
     def _put(self, data: bytes) -> int:
         """How many bytes of ``data`` could not be written."""

@@ -133,14 +133,8 @@ def assign_to_live(state: SlotState, event: Assigned, now: float) -> Step:
     if _goes_on(state, event):
         return Step(replace(state, assignment=event.assignment), ())
     due = now + state.options.shutdown_s
-    after = replace(
-        state,
-        status=Status.KILL,
-        assignment=event.assignment,
-        due=due,
-        reason="its assignment changed",
-    )
-    return Step(after, (Terminate(), Report(after.reason)))
+    after = replace(state, status=Status.KILL, assignment=event.assignment, due=due)
+    return Step(after, (Terminate(),))
 
 
 def assign_after_kill(state: SlotState, event: Assigned, now: float) -> Step:
