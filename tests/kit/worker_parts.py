@@ -80,6 +80,7 @@ class Numbers(Part, Spout):
         self.step = len(self.context.tasks_of(self.context.component_id))
         self.began = time.monotonic()
         self.sent = 0
+        self.flying: set[int] = set()
 
     def next_tuple(self) -> None:
         number = self.next
@@ -89,15 +90,23 @@ class Numbers(Part, Spout):
             return
         self.next += self.step
         self.sent += 1
+        self.flying.add(number)
         self.emit([self.value(number)], tup_id=number)
 
     def ack(self, tup_id: Any) -> None:
+        self.settled("acked", tup_id)
+        self.flying.discard(tup_id)
         super().ack(tup_id)
-        self.diary.note("acked", tup_id)
 
     def fail(self, tup_id: Any) -> None:
-        self.diary.note("failed", tup_id)
+        self.settled("failed", tup_id)
         super().fail(tup_id)
+
+    def settled(self, how: str, tup_id: Any) -> None:
+        """``stranger``: this instance of the spout never emitted it, or it was acked before."""
+        self.diary.note(how, tup_id, os.getpid())
+        if tup_id not in self.flying:
+            self.diary.note("stranger", how, tup_id)
 
 
 class Replayed(Numbers, ReliableSpout):
@@ -111,7 +120,7 @@ class Replayed(Numbers, ReliableSpout):
                 raise
 
     def fail_by_worker_death(self, tup_id: Any, max_worker_deaths: int) -> None:
-        self.diary.note("lost", tup_id, time.monotonic())
+        self.settled("lost", tup_id)
         super().fail_by_worker_death(tup_id, max_worker_deaths)
 
 

@@ -290,7 +290,8 @@ class WorkerGroup:
         self, member: Member, report: WorkerReport, broken: str | None, hint: str | None
     ) -> None:
         with self._lock:
-            member.report, member.ended = report, True
+            member.reported(report)
+            member.ended = True
             if broken is not None and self.failure is None:
                 self.failure = TopologyFailedError(broken, hint=hint)
             self._ended.notify_all()
@@ -389,7 +390,7 @@ class WorkerGroup:
         if not self._closing:
             for member, found in zip(self._members, self._ask_all("report"), strict=True):
                 if isinstance(found, WorkerReport) and member.running:
-                    member.report = found
+                    member.reported(found)
         return merged(
             report for member in self._members for report in (*member.past, member.report)
         )
@@ -402,11 +403,11 @@ class WorkerGroup:
         return tuple(self._process(member) for member in self._members)
 
     def _process(self, member: Member) -> WorkerStats:
-        figures = member.report.process or NO_PROCESS
+        figures = member.figures or NO_PROCESS
         executors = self._layout.executors[member.index]
         return WorkerStats(
             port=member.port,
-            pid=figures.pid or None,
+            pid=member.report.process.pid if member.report.process is not None else None,
             starts=member.starts,
             seconds=round(figures.seconds, 3),
             cpu_s=round(figures.cpu_s, 3),
