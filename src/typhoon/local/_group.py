@@ -233,6 +233,7 @@ class WorkerGroup:
                     self._take_in_new()
                 elif not self._read(*key.data):
                     self._selector.unregister(key.fileobj)
+                    key.data[2].close()
 
     def _slots_are_closed(self) -> bool:
         return self._closing and not any(member.alive for member in self._members)
@@ -253,8 +254,6 @@ class WorkerGroup:
         for name, *rest in channel.waiting():
             if member.incarnation == incarnation:
                 getattr(self, f"_on_{name}")(member, *rest)
-        if not open_still and member.channel is not channel:
-            channel.close()
         return open_still
 
     def _on_listening(self, member: Member, address: str) -> None:
