@@ -1,14 +1,17 @@
 """Components for tests with real worker processes, and a diary that all of those write in."""
 
 import asyncio
+import gc
 import json
 import os
+import subprocess
 import time
 import zlib
 from collections import Counter
 from typing import Any
 
 from typhoon import BatchingBolt, Bolt, ReliableSpout, Spout, Stream
+from typhoon.worker import Worker
 
 _open: dict[str, int] = {}
 
@@ -342,6 +345,7 @@ class CannotStart(Part, Bolt):
 
 class DiesAtStart(Part, Bolt):
     def begin(self) -> None:
+        print("about to die", flush=True)
         os._exit(3)
 
     def process(self, tup: Any) -> None:
@@ -411,3 +415,53 @@ class Window(Part, Spout):
 
     def ack(self, tup_id: Any) -> None:
         self.in_flight -= 1
+
+
+class Kills(Part, Bolt):
+    """Ends its process at number ``at``."""
+
+    outputs = ["number"]
+
+    def process(self, tup: Any) -> None:
+        if tup.values[0] == self.at:
+            self.diary.note("killing", os.getpid())
+            os._exit(9)
+        self.emit(list(tup.values))
+
+
+class Spawner(Part, Bolt):
+    """Has a process of its own."""
+
+    def begin(self) -> None:
+        self.child = subprocess.Popen(["sleep", "600"])
+        self.diary.note("spawned", self.child.pid, os.getpid())
+
+    def process(self, tup: Any) -> None:
+        pass
+
+
+class Talker(Part, Bolt):
+    """Prints a kilobyte for each number."""
+
+    def process(self, tup: Any) -> None:
+        print(tup.values[0], "x" * 1000, flush=True)
+
+
+class Cutter(Part, Bolt):
+    """Breaks the connections of its worker, as a network would, every so often."""
+
+    outputs = ["number"]
+
+    def begin(self) -> None:
+        self.engines = [one for one in gc.get_objects() if isinstance(one, Worker)]
+
+    def process(self, tup: Any) -> None:
+        number = tup.values[0]
+        if number and number % self.every == 0:
+            (worker,) = self.engines
+            engine = worker._engine
+            for index in range(worker.layout.workers):
+                if index != worker.layout.index:
+                    engine.cut(index)
+            self.diary.note("cut", number)
+        self.emit([number])
