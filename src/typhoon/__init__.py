@@ -59,7 +59,15 @@ from typhoon.topology import (
 
 if TYPE_CHECKING:
     from typhoon.local import LocalCluster, run
-    from typhoon.topology import Emit, TaskHook, TopologySpec, bolt, spout, topology_spec
+    from typhoon.topology import (
+        Emit,
+        TaskHook,
+        TopologySpec,
+        WorkerHook,
+        bolt,
+        spout,
+        topology_spec,
+    )
 
 __all__ = [
     "AlreadyAliveError",
@@ -92,6 +100,7 @@ __all__ = [
     "TupleFailedError",
     "TyphoonError",
     "TyphoonInternalError",
+    "WorkerHook",
     "WouldDeadlockError",
     "bolt",
     "native",
@@ -101,6 +110,9 @@ __all__ = [
 ]
 
 
+LATER = ("Emit", "TaskHook", "TopologySpec", "WorkerHook", "bolt", "spout", "topology_spec")
+
+
 def __getattr__(name: str) -> Any:
     """Load what checks or runs a topology, or decorates functions, when it is first asked for: who
     only writes classes need not wait for it."""
@@ -108,7 +120,7 @@ def __getattr__(name: str) -> Any:
         import typhoon.local
 
         return getattr(typhoon.local, name)
-    if name in ("Emit", "TaskHook", "TopologySpec", "bolt", "spout", "topology_spec"):
+    if name in LATER:
         import typhoon.topology
 
         return getattr(typhoon.topology, name)

@@ -5,7 +5,11 @@
 //! An XOR is a set of edges, so nothing cancels out by luck. Each [`Rules`] but the right ones breaks one rule, and the
 //! checker must notice.
 
-use std::collections::{HashSet, VecDeque};
+mod explore;
+
+use std::collections::VecDeque;
+
+use explore::{Broken, check};
 
 /// At most so many trees.
 const TREES: usize = 3;
@@ -106,16 +110,15 @@ struct State {
     unfinished: Vec<Message>,
 }
 
-/// What went wrong.
-type Broken = String;
-type Steps = Result<Vec<State>, Broken>;
-
 struct Model {
     rules: Rules,
     bounds: Bounds,
 }
 
-impl Model {
+impl explore::Model for Model {
+    type State = State;
+    type Step = &'static str;
+
     fn start(&self) -> State {
         State {
             slots: vec![Slot::default(); self.bounds.slots],
@@ -124,17 +127,23 @@ impl Model {
         }
     }
 
-    fn steps(&self, state: &State) -> Steps {
+    fn steps(&self, state: &State) -> Result<explore::Steps<Self>, Broken> {
         let mut next = Vec::new();
-        self.emit(state, &mut next)?;
-        for bolt in [NEAR, FAR] {
+        let mut found = Vec::new();
+        self.emit(state, &mut found)?;
+        next.extend(found.drain(..).map(|state| ("emit", state)));
+        for (bolt, name) in [(NEAR, "near"), (FAR, "far")] {
             for queue in [SPOUT_TO[bolt], BOLT_TO[bolt]] {
-                self.process(state, bolt, queue, &mut next)?;
+                self.process(state, bolt, queue, &mut found)?;
             }
+            next.extend(found.drain(..).map(|state| (name, state)));
         }
-        self.read_mail(state, &mut next)?;
-        self.time_out(state, &mut next)?;
-        self.rest_is_over(state, &mut next);
+        self.read_mail(state, &mut found)?;
+        next.extend(found.drain(..).map(|state| ("mail", state)));
+        self.time_out(state, &mut found)?;
+        next.extend(found.drain(..).map(|state| ("time-out", state)));
+        self.rest_is_over(state, &mut found);
+        next.extend(found.drain(..).map(|state| ("rest is over", state)));
         for index in 0..state.unfinished.len() {
             let mut state = state.clone();
             let message = state.unfinished.remove(index);
@@ -142,11 +151,26 @@ impl Model {
                 Message::Settle { name, edges } => self.settle(&mut state, name, edges)?,
                 message => state.queues[SPOUT_TO[FAR]].push_back(message),
             }
-            next.push(state);
+            next.push(("unfinished", state));
         }
         Ok(next)
     }
 
+    /// Nothing can happen any more.
+    fn rest(&self, state: &State, steps: &[(&'static str, State)]) -> Result<(), Broken> {
+        for (number, tree) in state.trees.iter().enumerate().filter(|_| steps.is_empty()) {
+            match tree.end {
+                None => return Err(format!("tree {number} never ended")),
+                Some(End::Acked) => {}
+                Some(_) if self.bounds.fails || self.bounds.time_outs => {}
+                Some(end) => return Err(format!("tree {number} {end:?}, and nobody failed it")),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Model {
     fn draw(state: &mut State, tree: usize) -> Set {
         let tree_state = &mut state.trees[tree];
         let edge = 1 << (tree * 10 + tree_state.drawn as usize);
@@ -363,42 +387,6 @@ impl Model {
             }
         }
     }
-
-    /// Nothing can happen any more.
-    fn at_rest(&self, state: &State) -> Result<(), Broken> {
-        for (number, tree) in state.trees.iter().enumerate() {
-            match tree.end {
-                None => return Err(format!("tree {number} never ended")),
-                Some(End::Acked) => {}
-                Some(_) if self.bounds.fails || self.bounds.time_outs => {}
-                Some(end) => return Err(format!("tree {number} {end:?}, and nobody failed it")),
-            }
-        }
-        Ok(())
-    }
-
-    /// Visit every state, breadth first. The number of states, or what went wrong in which one.
-    fn check(&self) -> Result<usize, Broken> {
-        let start = self.start();
-        let mut seen = HashSet::from([start.clone()]);
-        let mut frontier = VecDeque::from([start]);
-        while let Some(state) = frontier.pop_front() {
-            let steps = self
-                .steps(&state)
-                .map_err(|why| format!("{why} after {state:#?}"))?;
-            if steps.is_empty() {
-                self.at_rest(&state)
-                    .map_err(|why| format!("{why} in {state:#?}"))?;
-            }
-            for step in steps {
-                if !seen.contains(&step) {
-                    seen.insert(step.clone());
-                    frontier.push_back(step);
-                }
-            }
-        }
-        Ok(seen.len())
-    }
 }
 
 const WIDE: Bounds = Bounds {
@@ -431,19 +419,17 @@ const KIND: Bounds = Bounds {
 };
 
 fn states(bounds: Bounds) -> usize {
-    match (Model {
+    match check(&Model {
         rules: Rules::Right,
         bounds,
-    })
-    .check()
-    {
+    }) {
         Ok(states) => states,
         Err(why) => panic!("{why}"),
     }
 }
 
 fn breaks(rules: Rules, bounds: Bounds, how: &str) {
-    match (Model { rules, bounds }).check() {
+    match check(&Model { rules, bounds }) {
         Ok(states) => panic!("{rules:?} was not noticed in {states} states"),
         Err(why) => assert!(why.contains(how), "{rules:?} was noticed as: {why}"),
     }

@@ -102,11 +102,7 @@ fn words_are_counted() {
         let told = Rc::default();
         let text = Value::Text("the cow jumped over the moon".into());
         let parts = vec![
-            Part::spout(
-                &[0, 1],
-                vec![(1, Pick::EVEN)],
-                native(&told, constant(text, 100)),
-            ),
+            Part::spout(&[0, 1], vec![(1, Pick::EVEN)], native(&told, constant(text, 100))),
             Part::bolt(
                 &[0, 1],
                 vec![(2, Pick::Key([0].into()))],

@@ -350,7 +350,10 @@ fn ledgers_of_one_worker_know_their_own_roots() {
 /// A thread that was busy when the wheel should have turned opens trees with an old wheel; they live as long as others.
 #[test]
 fn a_late_wheel_shortens_no_life() {
-    let (mut ledger, mut wheel) = (Ledger::new((0, 0), 0, Arc::default(), 1), Wheel::new(Some(TIMEOUT), 0));
+    let (mut ledger, mut wheel) = (
+        Ledger::new((0, 0), 0, Arc::default(), 1),
+        Wheel::new(Some(TIMEOUT), 0),
+    );
     let early = ledger.open(1, 1u64, &wheel, 0).unwrap();
     let late = ledger.open(1, 2, &wheel, 5 * TIMEOUT / 2).unwrap();
     let mut ended = Vec::new();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use pyo3::prelude::*;
 
 use typhoon_core::engine::{Clock, Desk, Mail, Shared};
-use typhoon_core::flow::TaskId;
+use typhoon_core::flow::{Emits, TaskId};
 
 use crate::clock::WorkerClock;
 use crate::component::{Kit, Request};
@@ -32,6 +32,7 @@ pub struct Stream {
     pub custom: Vec<(usize, Ref, Vec<TaskId>)>,
     /// Some subscriber runs on a thread without the GIL.
     pub rows: bool,
+    pub count: Arc<Emits>,
 }
 
 /// The way to the desk of a line that an event loop drives, between two steps of it: coroutines run there.
@@ -91,6 +92,8 @@ pub struct Handle {
     pub foreign: AtomicUsize,
     /// Acks and fails of tuples that were settled before.
     pub again: AtomicU64,
+    /// It was said that emits of other threads are anchored to nothing.
+    pub told_unanchored: AtomicBool,
     /// Tuples whose id somebody asked for: weak references.
     pub ids: std::sync::Mutex<HashMap<String, Ref>>,
     /// Names of trees that failed or timed out and were not emitted again yet, and how many were.
@@ -147,6 +150,7 @@ impl Handle {
             live: AtomicBool::new(true),
             foreign: AtomicUsize::new(0),
             again: AtomicU64::new(0),
+            told_unanchored: AtomicBool::new(false),
             ids: std::sync::Mutex::default(),
             to_replay: AtomicUsize::new(0),
             names: std::sync::Mutex::default(),
@@ -350,6 +354,12 @@ impl Handle {
     #[getter]
     fn settled_again(&self) -> u64 {
         self.again.load(Ordering::Relaxed)
+    }
+
+    /// How many tuples this task has emitted, on all its streams.
+    #[getter]
+    fn emitted(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.count.emitted()).sum()
     }
 
     /// A coroutine that was started for this tuple has ended: ack the tuple, fail it, or (None) leave it as it is.

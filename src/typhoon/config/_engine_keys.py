@@ -5,7 +5,7 @@ Defaults are Storm's unless the line says why not.
 
 from __future__ import annotations
 
-from typhoon.config._key import UNREAD, Key
+from typhoon.config._key import THREADS, UNREAD, Key
 from typhoon.config._kinds import (
     boolean,
     choice,
@@ -44,6 +44,13 @@ SHAPE = (
         "auto: threaded components have a thread per executor, the others share one; all: every "
         "executor is a thread, as in Storm",
         field="executor_threads",
+    ),
+    Key(
+        "topology.executor.isolation",
+        "thread",
+        choice("thread", "process"),
+        "process asks for a process for each executor; until there are such, they run as threads",
+        effect=THREADS,
     ),
     Key(
         "topology.worker.shared.thread.pool.size",
@@ -100,7 +107,6 @@ ACKING = (
         whole(1),
         "a tuple that was held by this many workers that died is given up",
         field="max_worker_deaths",
-        effect=UNREAD,
     ),
 )
 

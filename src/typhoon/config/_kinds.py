@@ -98,6 +98,14 @@ def duration(unit: str) -> Kind:
     return Kind(description, read)
 
 
+def read_duration(value: Any) -> float:
+    """``value`` in seconds: a number of them, a timedelta, or text such as "30s" or "5m"."""
+    try:
+        return float(duration("secs").read(value))
+    except ValueError as error:
+        raise ValueError(f"{value!r} will not do: it must be {error}") from None
+
+
 def size() -> Kind:
     """A number of bytes, or text such as "256 MiB"."""
     description = "a size: a whole number of bytes, or text such as '64MB', '256MiB'"

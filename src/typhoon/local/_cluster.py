@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from typhoon.cluster.lifecycle import Submit, TopologyState, step
-from typhoon.cluster.scheduling import Cluster, Supervisor, schedule_evenly
-from typhoon.cluster.scheduling import Topology as Wanted
 from typhoon.config import topology_conf, topology_options
-from typhoon.errors import AlreadyAliveError, InvalidTopologyError
+from typhoon.errors import AlreadyAliveError, NotRunningError
 from typhoon.local._group import NOWHERE, Origin, WorkerGroup
+from typhoon.local._placement import place
+from typhoon.local._serializable import check_serializable
 from typhoon.local._topology import LocalTopology
-from typhoon.topology import ACKER, TaskPlan, TopologySpec, assign_tasks, topology_spec
-from typhoon.worker import Clock, Layout, Surroundings, Worker
+from typhoon.topology import TopologySpec, assign_tasks, check_name, topology_spec
+from typhoon.worker import Clock, Surroundings, Worker
 
 logger = logging.getLogger("typhoon.local")
 
@@ -31,6 +31,13 @@ class LocalCluster:
     handler, no interpreter setting. Workers in this process pickle nothing, so closures and module
     globals are shared; ``check_serializable`` says what could not be shipped to a real one.
     ``clock`` is a ``typhoon.testing.FakeClock`` for tests of time-outs and ticks.
+
+    ``processes`` gives each of ``topology.workers`` workers a process of its own, which is started
+    anew when it dies, and ends when this one does. What is submitted is pickled then, classes of
+    ``__main__`` included; ``origin`` says what else a process must import before it can read it.
+
+    Without a ``with`` block, call ``close``. A topology whose cluster and whose own object nobody
+    holds any more, as when a cell of a notebook is run again, ends by itself once it has drained.
     """
 
     def __init__(
@@ -39,16 +46,17 @@ class LocalCluster:
         clock: Clock | None = None,
         check_serializable: bool = False,
         processes: bool = False,
-        origin: Origin = NOWHERE,
+        origin: Origin | None = None,
     ) -> None:
         if processes and clock is not None:
             raise ValueError("a clock of a test cannot be moved on in other processes")
         self._clock = clock
         self._processes = processes
-        self._origin = origin
+        self._origin = origin or NOWHERE
         self._check_serializable = check_serializable
         self._topologies: dict[str, LocalTopology] = {}
         self._count = 0
+        self._closed = False
 
     def submit(
         self,
@@ -62,10 +70,17 @@ class LocalCluster:
     ) -> LocalTopology:
         """Check ``topology`` (a Topology class or object, a builder, or a spec) and run it.
 
-        ``config`` goes over the topology's own. Raises ``InvalidTopologyError`` or
-        ``InvalidConfigError`` with every mistake, ``AlreadyAliveError`` for a name in use; nothing
-        has started then. ``strict`` makes warnings about configuration errors.
+        ``config`` goes over the topology's own; ``typhoon.yaml`` is not read. Raises
+        ``InvalidTopologyError`` or ``InvalidConfigError`` with every mistake, ``AlreadyAliveError``
+        for a name in use, ``NotRunningError`` once the cluster is closed; nothing has started then.
+        ``strict`` makes warnings about configuration errors.
         """
+        if self._closed:
+            raise NotRunningError(
+                "the cluster is closed: nothing can be submitted to it any more",
+                hint="submit inside its with block, or make another LocalCluster",
+            )
+        check_name(name)
         alive = self._topologies.get(name)
         if alive is not None and not alive.is_over:
             raise AlreadyAliveError(
@@ -76,7 +91,7 @@ class LocalCluster:
         for warning in checked.warnings:
             logger.warning("%s: %s", name, warning)
         if self._check_serializable:
-            _check_serializable(spec)
+            check_serializable(spec, {**spec.config, **(config or {})})
         self._count += 1
         topology_id = f"{name}-{self._count}-{int(time.time())}"
         conf = {**checked.values, "topology.name": name}
@@ -91,12 +106,12 @@ class LocalCluster:
         plan = assign_tasks(spec)
         workers = options.workers if self._processes else 1
         ports = range(FIRST_PORT, FIRST_PORT + workers)
-        layout = _layout(topology_id, plan, ports)
+        layout = place(topology_id, plan, ports)
         state = TopologyState(name, options.message_timeout_s)
         state, _ = step(state, Submit(active))
         worker: Worker | WorkerGroup
         if self._processes:
-            worker = WorkerGroup(topology_id, spec, conf, layout, ports, self._origin)
+            worker = WorkerGroup(topology_id, spec, conf, layout, FIRST_PORT, self._origin)
         else:
             around = Surroundings(spec, plan, topology_id, FIRST_PORT, conf)
             worker = Worker(around, options, self._clock, layout)
@@ -108,6 +123,7 @@ class LocalCluster:
 
     def close(self) -> None:
         """Stop everything at once, as leaving the ``with`` block does."""
+        self._closed = True
         for running in self._topologies.values():
             running.close()
 
@@ -121,34 +137,3 @@ class LocalCluster:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _layout(topology_id: str, plan: TaskPlan, ports: Sequence[int]) -> Layout:
-    """Who runs what, as Nimbus would have it on one machine with these ports."""
-    executors = [one for one in plan.executors if one.component != ACKER]
-    wanted = Wanted(topology_id, tuple((one.first, one.last) for one in executors), len(ports))
-    cluster = Cluster((Supervisor("local", tuple(ports)),))
-    assignment = schedule_evenly(cluster, [wanted]).assignments[topology_id]
-    return Layout(
-        tuple(
-            tuple(one for one in executors if assignment[(one.first, one.last)].port == port)
-            for port in ports
-        )
-    )
-
-
-def _check_serializable(spec: TopologySpec) -> None:
-    """Raise ``InvalidTopologyError`` that names each component which could not be shipped."""
-    import pickle
-
-    mistakes = []
-    for component in spec.components.values():
-        try:
-            pickle.dumps(component.component)
-        except Exception as error:
-            mistakes.append(
-                f"{component.kind} '{component.id}' cannot be pickled: {error}\n"
-                "hint: open files and connections in initialize(), not in __init__"
-            )
-    if mistakes:
-        raise InvalidTopologyError(mistakes)

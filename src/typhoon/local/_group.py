@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,11 @@ from typhoon.cluster.supervisor import (
     log_options,
     slot_options,
 )
-from typhoon.errors import TopologyFailedError
+from typhoon.errors import InvalidConfigError, TopologyFailedError
 from typhoon.local._member import Member, Questions
+from typhoon.local._placement import place
 from typhoon.metrics import ProcessFigures, WorkerReport, WorkerStats, merged
-from typhoon.topology import ComponentSpec, TopologySpec
+from typhoon.topology import ComponentSpec, TopologySpec, assign_tasks
 from typhoon.worker import Channel, Layout, Progress, WorkerOrder, nothing_happens
 
 logger = logging.getLogger("typhoon.local")
@@ -39,7 +40,34 @@ STOP_S = 2.0
 """How long components may take to close."""
 
 
+MOST_WORKERS = 64
 NO_PROCESS = ProcessFigures(0, 0.0, 0.0, 0)
+
+
+def _tls(conf: Mapping[str, Any]) -> tuple[str, str, str, str] | None:
+    """Certificate, key, authorities and name. Raises ``InvalidConfigError`` for a part of them."""
+    names = [f"worker.link.tls.{part}" for part in ("certificate", "key", "authorities")]
+    certificate, key, authorities = files = [conf[name] for name in names]
+    if not any(files):
+        return None
+    if not all(files) or conf["worker.link.transport"] != "tcp":
+        wanted = "TLS between workers needs worker.link.transport: tcp and all of "
+        hint = "\nhint: leave all of them out for links without TLS"
+        raise InvalidConfigError([wanted + ", ".join(names) + hint])
+    missing = [name for name in names if not Path(conf[name]).is_file()]
+    if missing:
+        raise InvalidConfigError(
+            f"{name}: there is no file {conf[name]}\nhint: give the path of a PEM file"
+            for name in missing
+        )
+    return certificate, key, authorities, conf["worker.link.tls.name"]
+
+
+def _pickled(spec: TopologySpec) -> bytes:
+    import cloudpickle  # costs 20 ms
+
+    content: bytes = cloudpickle.dumps(spec)
+    return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +85,9 @@ NOWHERE = Origin()
 class WorkerGroup:
     """Does for several processes what ``Worker`` does in this one, with the same methods.
 
-    ``layouts`` gives the executors of each worker by index; worker ``index`` has port
-    ``ports[index]``. Each process ends with this one, however this one ends. ``origin`` is where
-    the topology was loaded from: each worker loads it, too.
+    ``layout`` gives the executors of each worker by index; worker ``index`` has port
+    ``first_port + index``. Each process ends with this one, however this one ends. ``origin`` is
+    where the topology was loaded from: each worker loads it, too.
     """
 
     def __init__(
@@ -68,21 +96,20 @@ class WorkerGroup:
         spec: TopologySpec,
         conf: Mapping[str, Any],
         layout: Layout,
-        ports: Sequence[int],
+        first_port: int,
         origin: Origin = NOWHERE,
         log_folder: Path | None = None,
     ) -> None:
-        import cloudpickle
-
         self.failure: Exception | None = None
-        self._topology_id = topology_id
+        self.topology_id = topology_id
         self._spec = spec
-        self._pickled = cloudpickle.dumps(spec)
+        self._pickled = _pickled(spec)
         self._conf = dict(conf)
+        self._tls = _tls(conf)
         self._layout = layout
         self._origin = origin
         self._secret = secrets.token_bytes(32)
-        self._members = [Member(index, port) for index, port in enumerate(ports)]
+        self._members = [Member(index, first_port + index) for index in range(MOST_WORKERS)]
         self._by_port = {member.port: member for member in self._members}
         self._questions = Questions()
         self._lock = threading.RLock()
@@ -91,7 +118,7 @@ class WorkerGroup:
         self._done = threading.Event()
         self._began = time.monotonic()
         self._ended = threading.Condition(self._lock)
-        self._last_look: list[Progress] = []
+        self._last_look: dict[int, Progress] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="typhoon-"))
         self.log_folder = log_folder or self._folder
         self._selector = selectors.DefaultSelector()
@@ -110,15 +137,22 @@ class WorkerGroup:
             list(self._by_port), launcher, slot_options(self._conf), self._on_change
         )
         self._listener = threading.Thread(
-            target=self._listen, name=f"typhoon-{self._topology_id}-group", daemon=True
+            target=self._listen, name=f"typhoon-{self.topology_id}-group", daemon=True
         )
         self._listener.start()
-        for member in self._members:
-            executors = frozenset(
-                (one.first, one.last) for one in self._layout.executors[member.index]
-            )
-            assignment = SlotAssignment(self._topology_id, executors, self._command)
-            self._slots.assign(member.port, assignment)
+        for member in self._wanted:
+            self._assign(member)
+
+    @property
+    def _wanted(self) -> list[Member]:
+        """Those that have anything to run."""
+        return [self._members[index] for index, held in enumerate(self._layout.executors) if held]
+
+    def _assign(self, member: Member) -> None:
+        held = self._layout.executors[member.index]
+        executors = frozenset((one.first, one.last) for one in held)
+        assignment = SlotAssignment(self.topology_id, executors, self._command)
+        self._slots.assign(member.port, assignment if held else None)
 
     def close(self, timeout: float = STOP_S) -> bool:
         """Stop at once: every component's ``close`` is called. False if a worker had to be killed,
@@ -170,6 +204,41 @@ class WorkerGroup:
             "in one process\nhint: leave out --workers, or give it a source outside"
         )
 
+    # Rebalancing --------------------------------------------------------------------------------
+
+    def give_up(self) -> None:
+        """Fail what is pending: there is no more time to finish it."""
+        self._tell_all("give_up")
+
+    def rebalance(self, spec: TopologySpec, workers: int | None) -> list[str]:
+        """Deal the executors of ``spec`` out anew, spouts at rest. Workers that keep theirs run on;
+        those that have a spout with something to replay keep theirs whatever was asked for, and
+        are named in what is returned."""
+        plan = assign_tasks(spec)
+        unsettled = self._ask_all("unsettled")
+        frozen = frozenset(index for index, found in unsettled.items() if found)
+        number = self.workers if workers is None else workers
+        ports = [member.port for member in self._members[:number]]
+        layout = place(self.topology_id, plan, ports, self._layout, frozen)
+        with self._lock:
+            before, self._layout = self._layout, layout
+            self._spec = spec
+            self._pickled = _pickled(spec)
+            for member in self._members[: layout.workers]:
+                had = before.executors[member.index] if member.index < before.workers else ()
+                if layout.executors[member.index] != had:
+                    member.running = False
+                    self._assign(member)
+                elif had:
+                    seen = layout.seen_from(member.index, member.incarnation)
+                    self._send(member, "layout", seen)
+        self.wait_until_running(float(self._conf["supervisor.worker.start.timeout.secs"]))
+        return [
+            f"worker {self._members[index].port} stays as it is: spout tasks "
+            f"{unsettled[index]} have tuples that are pending or to be replayed"
+            for index in sorted(frozen)
+        ]
+
     # On the thread of the slots -----------------------------------------------------------------
 
     def _command(self, port: int, incarnation: int) -> Command:
@@ -187,13 +256,14 @@ class WorkerGroup:
 
     def _order(self, member: Member) -> WorkerOrder:
         return WorkerOrder(
-            topology_id=self._topology_id,
+            topology_id=self.topology_id,
             port=member.port,
             layout=self._layout.seen_from(member.index, member.incarnation),
             conf=self._conf,
             spec=self._pickled,
             secret=self._secret,
-            listen=f"unix:{self._folder}/{member.index}-{member.incarnation}",
+            listen=self._listen_at(member),
+            tls=self._tls,
             active=self._active,
             path=tuple(sys.path),
             before=self._origin.before,
@@ -201,6 +271,11 @@ class WorkerGroup:
             log_level=logging.getLogger("typhoon").getEffectiveLevel(),
             heartbeat_s=float(self._conf["worker.heartbeat.frequency.secs"]),
         )
+
+    def _listen_at(self, member: Member) -> str:
+        if self._conf["worker.link.transport"] == "tcp":
+            return "tcp:127.0.0.1:0"
+        return f"unix:{self._folder}/{member.index}-{member.incarnation}"
 
     def _on_change(self, port: int, status: Status, incarnation: int, reason: str) -> None:
         member = self._by_port[port]
@@ -309,14 +384,14 @@ class WorkerGroup:
             for member in self._members:
                 self._send(member, *message)
 
-    def _ask_all(self, what: str, *arguments: Any) -> list[Any]:
+    def _ask_all(self, what: str, *arguments: Any) -> dict[int, Any]:
         """Each worker's answer by index; None where there is none."""
-        numbers = [self._questions.ask(member, what, *arguments) for member in self._members]
+        asked = [(one.index, self._questions.ask(one, what, *arguments)) for one in self._wanted]
         deadline = time.monotonic() + ANSWER_S
-        return [
-            self._questions.wait(number, max(0.0, deadline - time.monotonic()))
-            for number in numbers
-        ]
+        return {
+            index: self._questions.wait(number, max(0.0, deadline - time.monotonic()))
+            for index, number in asked
+        }
 
     def _ring(self) -> None:
         try:
@@ -329,11 +404,11 @@ class WorkerGroup:
     def _look(self) -> list[Progress] | None:
         """How far all are, if nothing has happened since the look before."""
         found = self._ask_all("progress")
-        now = [one for one in found if isinstance(one, Progress)]
+        now = {index: one for index, one in found.items() if isinstance(one, Progress)}
         before, self._last_look = self._last_look, now
-        if len(now) < len(self._members) or not nothing_happens(before, now):
+        if len(now) < len(found) or not nothing_happens(before, now):
             return None
-        return now
+        return list(now.values())
 
     def is_drained(self) -> bool:
         look = self._look()
@@ -370,26 +445,26 @@ class WorkerGroup:
     def pending(self, most: int = 10) -> list[Any]:
         """Names (tup_ids) of pending tuples: what a wait waits for."""
         found = self._ask_all("pending", most)
-        return [name for names in found for name in names or ()][:most]
+        return [name for names in found.values() for name in names or ()][:most]
 
     # Measuring --------------------------------------------------------------------------------
 
     @property
     def workers(self) -> int:
-        return len(self._members)
+        return len(self._wanted)
 
     @property
     def notices(self) -> list[str]:
         asked = self._ask_all("notices")
         told = [notice for member in self._members for notice in member.notices]
-        return told + [notice for found in asked for notice in found or ()]
+        return told + [notice for found in asked.values() for notice in found or ()]
 
     def report(self) -> WorkerReport:
         """All figures, those of workers that died as of their last report."""
         if not self._closing:
-            for member, found in zip(self._members, self._ask_all("report"), strict=True):
-                if isinstance(found, WorkerReport) and member.running:
-                    member.reported(found)
+            for index, found in self._ask_all("report").items():
+                if isinstance(found, WorkerReport) and self._members[index].running:
+                    self._members[index].reported(found)
         return merged(
             report for member in self._members for report in (*member.past, member.report)
         )
@@ -399,7 +474,7 @@ class WorkerGroup:
 
     def processes(self) -> tuple[WorkerStats, ...]:
         """Every worker's process, as of its last report."""
-        return tuple(self._process(member) for member in self._members)
+        return tuple(self._process(member) for member in self._wanted)
 
     def _process(self, member: Member) -> WorkerStats:
         figures = member.figures or NO_PROCESS
@@ -417,7 +492,7 @@ class WorkerGroup:
     def wait_until_running(self, timeout: float) -> bool:
         """Whether all workers run, in time."""
         deadline = time.monotonic() + timeout
-        while not all(member.running for member in self._members):
+        while not all(member.running for member in self._wanted):
             if time.monotonic() >= deadline or self.is_done:
                 return False
             time.sleep(0.002)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,14 +12,19 @@ from typhoon.cluster.lifecycle import (
     Activate,
     ActivateSpouts,
     DeactivateSpouts,
+    DoRebalance,
     Event,
     Inactivate,
     Kill,
+    Rebalance,
     Remove,
     TopologyState,
     step,
 )
+from typhoon.errors import InvalidTopologyError
 from typhoon.local._group import WorkerGroup
+from typhoon.local._orphan import finish_when_drained
+from typhoon.local._placement import rescaled
 from typhoon.metrics import ComponentStats, Stats, WorkerReport
 from typhoon.topology import TopologySpec
 from typhoon.worker import Worker, has_handle
@@ -28,6 +34,8 @@ logger = logging.getLogger("typhoon.local")
 POLL_S = (0.0005, 0.02)
 """Between two looks at whether a topology has drained: at first, and after a while."""
 STUCK_S = 60.0
+GIVE_UP_S = 2.0
+"""How long spouts may take to hear that what they wait for has failed."""
 
 
 class LocalTopology:
@@ -52,6 +60,7 @@ class LocalTopology:
         self._stuck_since: float | None = None
         self._progress: tuple[int, ...] = ()
         self._told_stuck = False
+        weakref.finalize(self, finish_when_drained, worker).atexit = False
 
     # What it does -----------------------------------------------------------------------------
 
@@ -229,6 +238,33 @@ class LocalTopology:
     def deactivate(self) -> None:
         """Ask the spouts for no more data; what is in flight goes on."""
         self._apply(Inactivate())
+
+    def rebalance(
+        self,
+        wait_secs: float | None = None,
+        workers: int | None = None,
+        executors: Mapping[str, int] | None = None,
+    ) -> list[str]:
+        """Deal the executors out anew, over ``workers`` processes and with so many ``executors`` of
+        the components named; tasks stay as they are.
+
+        The spouts rest; what is in flight may finish for at most ``wait_secs`` (default: the
+        message time-out), and is failed then. Workers whose executors change are started anew, and
+        what their bolts kept in memory is gone, as in Storm; others run on. A worker that has a
+        spout with something pending or to be replayed stays as it is: what is returned says so.
+        Raises ``InvalidTopologyError`` for a component that there is not, or less than one.
+        """
+        if workers is not None and workers < 1:
+            raise InvalidTopologyError([f"workers = {workers}: there is at least one"])
+        spec = rescaled(self.spec, executors or {})
+        self._apply(Rebalance(wait_secs, workers, executors or {}))
+        if not self._until(self._worker.is_idle, self._state.wait_s):
+            self._worker.give_up()
+            self._until(self._worker.is_idle, GIVE_UP_S)
+        remarks = self._worker.rebalance(spec, workers)
+        self.spec = spec
+        self._apply(DoRebalance())
+        return remarks
 
     def kill(self, wait_secs: float | None = None) -> None:
         """Deactivate, let what is in flight finish for at most ``wait_secs`` (default: the message

@@ -1,13 +1,15 @@
 """A worker from inside: it makes the tasks of its executors, and runs them on the engine."""
 
 from typhoon.worker._channel import Channel
-from typhoon.worker._context import Context, Surroundings
+from typhoon.worker._context import Context
 from typhoon.worker._handles import has_handle
 from typhoon.worker._layout import Layout
 from typhoon.worker._order import WorkerOrder
 from typhoon.worker._parent import PARENT_FD, end_with_parent
 from typhoon.worker._progress import Progress, nothing_happens
+from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._worker import Clock, Worker
+from typhoon.worker._worker_context import WorkerContext
 
 __all__ = [
     "PARENT_FD",
@@ -18,6 +20,7 @@ __all__ = [
     "Progress",
     "Surroundings",
     "Worker",
+    "WorkerContext",
     "WorkerOrder",
     "end_with_parent",
     "has_handle",

@@ -13,16 +13,23 @@ from typhoon.topology import ACKER, Executor
 class Layout:
     """Seen from worker ``index``, in its start number ``incarnation``.
 
-    ``executors`` has those of each worker by index, ``__acker`` left out.
+    ``executors`` has those of each worker by index, ``__acker`` left out. ``linked`` workers are
+    processes of their own, and there may be others.
     """
 
     executors: tuple[tuple[Executor, ...], ...]
     index: int = 0
     incarnation: int = 0
+    linked: bool = False
 
     @property
     def workers(self) -> int:
         return len(self.executors)
+
+    @property
+    def peers(self) -> list[int]:
+        """The other workers that run anything."""
+        return [i for i, held in enumerate(self.executors) if held and i != self.index]
 
     @property
     def mine(self) -> tuple[Executor, ...]:
@@ -48,7 +55,7 @@ class Layout:
         ]
 
     def seen_from(self, index: int, incarnation: int) -> Layout:
-        return Layout(self.executors, index, incarnation)
+        return Layout(self.executors, index, incarnation, linked=True)
 
     def near(self, emitter: Sequence[int], targets: Sequence[int]) -> list[int]:
         """The ``targets`` in this worker, if it is fair that those in it get all that the tasks of

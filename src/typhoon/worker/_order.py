@@ -15,7 +15,8 @@ class WorkerOrder:
     name, and ``before`` functions that are called before that, as ``module:function``.
 
     ``listen`` is where peers reach it: ``unix:PATH`` or ``tcp:HOST:PORT``; ``secret`` is what they
-    prove to each other to know. ``active`` is whether spouts begin at once.
+    prove to each other to know, ``tls`` paths of certificate, key and authorities, and the name
+    that is in the certificates. ``active`` is whether spouts begin at once.
     """
 
     topology_id: str
@@ -25,6 +26,7 @@ class WorkerOrder:
     spec: bytes = field(repr=False)
     secret: bytes = field(repr=False)
     listen: str
+    tls: tuple[str, str, str, str] | None = None
     active: bool = True
     path: tuple[str, ...] = ()
     before: tuple[str, ...] = ()

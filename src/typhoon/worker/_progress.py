@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -21,16 +21,14 @@ class Progress(NamedTuple):
     links: tuple[tuple[int, int], ...] = ()
 
 
-def nothing_happens(first: Sequence[Progress], second: Sequence[Progress]) -> bool:
+def nothing_happens(first: Mapping[int, Progress], second: Mapping[int, Progress]) -> bool:
     """Whether nothing happened in any worker between two looks at all of them, and nothing was on
-    its way between two of them. (Mattern's four-counter method, with stamps.)"""
-    if not second or list(first) != list(second) or any(one.stamp is None for one in second):
+    its way between two of them. (Mattern's four-counter method, with stamps.) By index."""
+    if not second or first != second or any(one.stamp is None for one in second.values()):
         return False
-    if len(second) == 1:
-        return True
     return all(
         second[sender].links[taker][0] == second[taker].links[sender][1]
-        for sender in range(len(second))
-        for taker in range(len(second))
+        for sender in second
+        for taker in second
         if sender != taker
     )

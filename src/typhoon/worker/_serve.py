@@ -25,10 +25,10 @@ from typhoon.errors import TopologyFailedError, TyphoonError
 from typhoon.metrics import ProcessFigures, WorkerReport
 from typhoon.topology import assign_tasks
 from typhoon.worker._channel import Channel
-from typhoon.worker._context import Surroundings
 from typhoon.worker._layout import Layout
 from typhoon.worker._order import WorkerOrder
 from typhoon.worker._parent import end_with_parent
+from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._worker import Worker
 
 logger = logging.getLogger("typhoon.worker")
@@ -96,7 +96,7 @@ class _Served:
         worker = Worker(around, options, layout=order.layout, restarts=False)
         self.engine = worker.prepare(active=order.active)
         name, secret, listen = order.topology_id, order.secret, order.listen
-        address = self.engine.listen(name, secret, listen, options.link_timeout_s)
+        address = self.engine.listen(name, secret, listen, options.link_timeout_s, order.tls)
         self.channel.send("listening", address)
         return worker
 
@@ -104,8 +104,7 @@ class _Served:
 
     def _start(self) -> None:
         """Nothing is opened before every peer is connected."""
-        others = [i for i in range(self.order.layout.workers) if i != self.order.layout.index]
-        while not self.engine.wait_connected(others, 0.5):
+        while not self.engine.wait_connected(self.order.layout.peers, 0.5):
             if self.over.is_set():
                 return
         self.worker.go()

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Anchor, Clock, Figures, Kit, Mail, Plan, Relayout, Shared, Traffic};
+use super::{Anchor, Cause, Clock, Figures, Kit, Mail, Plan, Relayout, Shared, Traffic};
 use crate::ack::{Edges, Finished, Ledger, Lineage, Outcome, Relay, Root, Settled, Wheel};
 use crate::flow::{Envelope, Key, Outlet, Parcel, Pick, Queue, Route, TaskId, Unsendable, Way};
 use crate::measure::Counter;
@@ -66,6 +66,7 @@ pub struct Desk<K: Kit> {
     /// Emits so far; tells whether a call emitted.
     pub(super) emits: u64,
     spell: Spell,
+    cause: Cause,
     /// Input that executors of this loop work on outside of their turns.
     pub(super) away: usize,
     /// When this turn began.
@@ -157,6 +158,7 @@ impl<K: Kit> Desk<K> {
             inputs: Arc::default(),
             left: 0,
             away: 0,
+            cause: 0,
             stretch: 0,
             due: 0,
             dues: vec![plan.timed_every.saturating_sub(1); plan.executors.len()],
@@ -349,6 +351,12 @@ impl<K: Kit> Desk<K> {
             Outcome::Lost => figures.lost.add(1),
         }
         Some(finished)
+    }
+
+    /// What the last trees that were lost here were lost by.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        self.cause
     }
 
     /// The tick that waited for this task has been taken.
@@ -679,7 +687,8 @@ impl<K: Kit> Desk<K> {
     }
 
     /// Fail every tree that is pending here, and the inputs of every batch.
-    pub(super) fn lose_all(&mut self) {
+    pub(super) fn lose_all(&mut self, cause: Cause) {
+        self.cause = cause;
         let mut ended = Vec::new();
         self.ledger.lose_all(|settled| ended.push(settled));
         ended.into_iter().for_each(|settled| self.timed_out(settled));

@@ -322,7 +322,7 @@ impl<K: Kit> Loop<K> {
                 self.desk.traffic.flush(executor);
             }
             Mail::Relayout(relayout) => self.desk.relayout(&relayout),
-            Mail::Lost => self.desk.lose_all(),
+            Mail::Lost(cause) => self.desk.lose_all(cause),
             Mail::Order(Order::Activate) => self.set_active(true)?,
             Mail::Order(Order::Deactivate) => self.set_active(false)?,
             Mail::Order(Order::Wake(executor)) => self.wake(executor),

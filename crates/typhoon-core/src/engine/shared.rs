@@ -212,11 +212,14 @@ pub enum Mail<K: Kit> {
     /// Other workers run other executors than before.
     Relayout(Arc<Relayout>),
     /// A worker is gone, or out of reach, that may have held a part of any tree that is pending now.
-    Lost,
+    Lost(Cause),
     /// For the component of an executor (its number in the loop).
     Request(usize, K::Request),
     Order(Order),
 }
+
+/// Which death, or loss of a session, made trees fail: the same number in every worker.
+pub type Cause = u64;
 
 /// Where the tasks of other workers are from now on. What this worker runs does not change.
 pub struct Relayout {
@@ -367,8 +370,10 @@ impl<K: Kit> Shared<K> {
     }
 
     /// Every tree that is pending in this worker may have lost a part: fail them.
-    pub fn lose_all(&self) {
-        self.loops().iter().for_each(|peer| peer.post(vec![Mail::Lost]));
+    pub fn lose_all(&self, cause: Cause) {
+        self.loops()
+            .iter()
+            .for_each(|peer| peer.post(vec![Mail::Lost(cause)]));
     }
 
     /// A stamp of everything that happened so far if nothing is happening now: all loops wait with empty queues and no
@@ -385,7 +390,9 @@ impl<K: Kit> Shared<K> {
                 .wrapping_add(status.rounds.load(Ordering::SeqCst))
                 .wrapping_add(handled);
         }
-        let under_way = self.peers[self.lines..].iter().any(|peer| peer.mailbox.is_filled());
+        let under_way = self.peers[self.lines..]
+            .iter()
+            .any(|peer| peer.mailbox.is_filled());
         (self.all_open() && !under_way).then_some(stamp)
     }
 

@@ -10,13 +10,15 @@ const TASK_MASK: u64 = (1 << TASK_BITS) - 1;
 pub const STREAM_TICK: u16 = u16::MAX;
 
 /// Where a tuple goes and where it comes from, in one word: destination task, source task, and the number of the
-/// (component, stream) pair that it was emitted on. The highest bit marks a tuple that is timed.
+/// (component, stream) pair that it was emitted on. The highest bits mark a tuple that is timed, and one that was sent
+/// on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Way(u64);
 
 impl Way {
     pub const MAX_TASK: TaskId = TASK_MASK as TaskId;
     const TIMED: u64 = 1 << 63;
+    const FORWARDED: u64 = 1 << 62;
 
     #[inline(always)]
     #[must_use]
@@ -53,6 +55,17 @@ impl Way {
         (self.0 >> (2 * TASK_BITS)) as u16
     }
 
+    /// The same way, marked: the worker that it led to does not run the task any more, and has sent it on.
+    #[must_use]
+    pub fn forwarded(self) -> Self {
+        Way(self.0 | Self::FORWARDED)
+    }
+
+    #[must_use]
+    pub fn is_forwarded(self) -> bool {
+        self.0 & Self::FORWARDED != 0
+    }
+
     /// The same way, marked.
     #[must_use]
     pub fn timed(self) -> Self {
@@ -82,8 +95,9 @@ mod tests {
     #[test]
     fn the_mark_changes_nothing_else() {
         let way = Way::new(Way::MAX_TASK, 7, STREAM_TICK);
-        let marked = way.timed();
+        let marked = way.timed().forwarded();
         assert!(marked.is_timed() && !way.is_timed());
+        assert!(marked.is_forwarded() && !way.is_forwarded());
         assert_eq!(
             (marked.destination(), marked.source(), marked.stream()),
             (Way::MAX_TASK, 7, STREAM_TICK)

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::message::TupleWriter;
 use super::{Garbled, Message};
 use crate::ack::Lineage;
-use crate::engine::{Kit, Mail, Shared};
+use crate::engine::{Cause, Kit, Mail, Shared};
 use crate::flow::{Envelope, Places, TaskId};
 
 /// Tuples are put into messages of about this size.
@@ -23,8 +23,8 @@ struct Side {
     /// Messages of this session that may leave something to do at their receiver.
     sent: AtomicU64,
     received: AtomicU64,
-    /// Say [`Message::Lost`] before anything else.
-    mark: AtomicBool,
+    /// Say [`Message::Lost`] for each of these before anything else.
+    marks: Mutex<Vec<Cause>>,
     /// By executor of ours: tuples that came and for which no credit was given yet.
     owed: Mutex<BTreeMap<u32, u32>>,
 }
@@ -62,18 +62,18 @@ impl<K: Kit> Exchange<K> {
         }
     }
 
-    /// A session with a worker begins: what came and went in an earlier one does not count any more. `again`: there was
-    /// an earlier one with the same incarnation, which may have lost a marker of ours.
-    pub fn connected(&self, worker: u16, again: bool) {
+    /// A session with a worker begins: what came and went in an earlier one does not count any more. `again`: an
+    /// earlier one with the same incarnation was lost by this cause, and maybe a marker of ours with it.
+    pub fn connected(&self, worker: u16, again: Option<Cause>) {
         if let Some(side) = self.sides.get(usize::from(worker)) {
             side.sent.store(0, Ordering::SeqCst);
             side.received.store(0, Ordering::SeqCst);
-            side.mark.fetch_or(again, Ordering::SeqCst);
+            marks(side).extend(again);
         }
     }
 
     /// The session with a worker is gone, and with it all that was queued for it: tell whoever may have a tree of that.
-    pub fn lost(&self, worker: u16) {
+    pub fn lost(&self, worker: u16, cause: Cause) {
         let Some(side) = self.sides.get(usize::from(worker)) else {
             return;
         };
@@ -82,13 +82,17 @@ impl<K: Kit> Exchange<K> {
         }
         owed(side).clear();
         let abroad = self.shared.lines + usize::from(worker);
-        for place in self.places().iter().filter(|place| usize::from(place.line) == abroad) {
+        for place in self
+            .places()
+            .iter()
+            .filter(|place| usize::from(place.line) == abroad)
+        {
             self.shared.gauges[place.number as usize].forget();
         }
-        self.shared.lose_all();
+        self.shared.lose_all(cause);
         for (other, side) in self.sides.iter().enumerate() {
             if other != usize::from(worker) {
-                side.mark.store(true, Ordering::SeqCst);
+                marks(side).push(cause);
             }
         }
         self.shared.ring_all();
@@ -96,11 +100,12 @@ impl<K: Kit> Exchange<K> {
 
     /// Put all that waits for a worker into messages.
     pub fn fill(&self, worker: u16, lanes: &mut impl Lanes) {
-        let (Some(side), Some(peer)) = (self.sides.get(usize::from(worker)), self.shared.abroad(worker)) else {
+        let (Some(side), Some(peer)) = (self.sides.get(usize::from(worker)), self.shared.abroad(worker))
+        else {
             return;
         };
-        if side.mark.swap(false, Ordering::SeqCst) {
-            lanes.urgent(Message::<K::Payload>::Lost.write());
+        for cause in marks(side).drain(..) {
+            lanes.urgent(Message::<K::Payload>::Lost(cause).write());
         }
         if let Some(credit) = self.credit(side) {
             lanes.urgent(credit);
@@ -132,7 +137,7 @@ impl<K: Kit> Exchange<K> {
                     count += 1;
                     lanes.urgent(Message::<K::Payload>::Reset(root).write());
                 }
-                Mail::Lost | Mail::Relayout(_) | Mail::Request(..) | Mail::Order(_) => {}
+                Mail::Lost(_) | Mail::Relayout(_) | Mail::Request(..) | Mail::Order(_) => {}
             }
         }
         if !settled.is_empty() {
@@ -162,8 +167,8 @@ impl<K: Kit> Exchange<K> {
                 self.credited(worker, list);
                 return Ok(false);
             }
-            Message::Lost => {
-                self.shared.lose_all();
+            Message::Lost(cause) => {
+                self.shared.lose_all(cause);
                 return Ok(false);
             }
         }
@@ -176,12 +181,18 @@ impl<K: Kit> Exchange<K> {
     /// Messages sent to and received from each worker in the present session, credits and marks apart. From any thread.
     #[must_use]
     pub fn counts(&self) -> Vec<(u64, u64)> {
-        let one = |side: &Side| (side.sent.load(Ordering::SeqCst), side.received.load(Ordering::SeqCst));
+        let one = |side: &Side| {
+            (
+                side.sent.load(Ordering::SeqCst),
+                side.received.load(Ordering::SeqCst),
+            )
+        };
         self.sides.iter().map(one).collect()
     }
 
     fn deliver(&self, side: &Side, tuples: Vec<Envelope<K::Payload>>) {
-        let mut by_line: Vec<Vec<Envelope<K::Payload>>> = (0..self.shared.lines).map(|_| Vec::new()).collect();
+        let mut by_line: Vec<Vec<Envelope<K::Payload>>> =
+            (0..self.shared.lines).map(|_| Vec::new()).collect();
         let places = self.places();
         let mut owed = owed(side);
         for envelope in tuples {
@@ -192,7 +203,7 @@ impl<K: Kit> Exchange<K> {
                     *owed.entry(place.number).or_default() += 1;
                     by_line[usize::from(place.line)].push(envelope);
                 }
-                None => self.fail(&envelope.lineage),
+                None => self.forward(&places, envelope),
             }
         }
         drop(owed);
@@ -205,6 +216,16 @@ impl<K: Kit> Exchange<K> {
 
     /// Tasks of other workers are there from now on; the loops have been told.
     pub fn set_places(&self, places: Places) {
+        let before = self.places();
+        for (old, new) in before.iter().zip(places.iter()).filter(|(old, new)| old != new) {
+            // Credit for what went to the old place will not come from the new one.
+            for place in [old, new]
+                .into_iter()
+                .filter(|place| usize::from(place.line) < self.shared.peers.len())
+            {
+                self.shared.gauges[place.number as usize].forget();
+            }
+        }
         *self.places.write().unwrap_or_else(PoisonError::into_inner) = places;
     }
 
@@ -228,7 +249,30 @@ impl<K: Kit> Exchange<K> {
         }
     }
 
-    /// A tuple for a task that does not run here: its trees have to begin again.
+    /// A tuple for a task that does not run here (any more). Once it is sent on; then its trees have to begin again.
+    fn forward(&self, places: &Places, envelope: Envelope<K::Payload>) {
+        let Envelope {
+            payload,
+            lineage,
+            way,
+        } = envelope;
+        let place = places.get(way.destination() as usize);
+        let peer = place.and_then(|place| self.shared.peers.get(usize::from(place.line)));
+        match (place, peer) {
+            (Some(place), Some(peer)) if !way.is_forwarded() => {
+                self.shared.gauges[place.number as usize].expect(1);
+                let way = way.forwarded();
+                peer.post(vec![Mail::Tuples(vec![Envelope {
+                    payload,
+                    lineage,
+                    way,
+                }])]);
+            }
+            _ => self.fail(&lineage),
+        }
+    }
+
+    /// The trees of a tuple have to begin again.
     fn fail(&self, lineage: &Lineage) {
         lineage.each(|root, _| match self.shared.abroad(root.worker()) {
             Some(peer) if usize::from(root.worker()) < self.sides.len() => peer.post(vec![Mail::Fail(root)]),
@@ -287,6 +331,10 @@ impl<K: Kit> Exchange<K> {
             self.shared.loops().iter().for_each(|peer| peer.ring());
         }
     }
+}
+
+fn marks(side: &Side) -> MutexGuard<'_, Vec<Cause>> {
+    side.marks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn owed(side: &Side) -> MutexGuard<'_, BTreeMap<u32, u32>> {

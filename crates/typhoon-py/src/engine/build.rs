@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use typhoon_core::engine::{ExecutorPlan as CoreExecutor, Extent, Kind, Loop, Plan, Shared, Watchdog};
-use typhoon_core::flow::{Outlet, Place};
+use typhoon_core::flow::{Emits, Outlet, Place};
 use typhoon_core::native::{Native, Spec, Value};
 
 use super::{Counts, Engine, GLANCE, Line, WakeOn};
@@ -212,12 +212,24 @@ impl Builder {
             .as_ref()
             .ok_or_else(|| PyValueError::new_err("an executor without a shell"))?;
         let mut handles = Vec::new();
+        // Those of this executor are the last that were made, in the order of its tasks and their streams.
+        let outlets = executor
+            .tasks
+            .iter()
+            .map(|task| task.outlets.len())
+            .sum::<usize>();
+        let mut counts = self.counts[self.counts.len() - outlets..]
+            .iter()
+            .map(|counts| Arc::clone(&counts.count))
+            .collect::<Vec<_>>()
+            .into_iter();
         let in_flight = Arc::default();
         for (slot, task) in executor.tasks.iter().enumerate() {
             let streams = task
                 .outlets
                 .iter()
-                .map(|outlet| self.stream(py, outlet))
+                .zip(&mut counts)
+                .map(|(outlet, count)| self.stream(py, outlet, count))
                 .collect();
             let place = (line, local, executor.number, slot);
             let name = executor.component.clone();
@@ -249,7 +261,7 @@ impl Builder {
         )))
     }
 
-    fn stream(&self, py: Python<'_>, plan: &OutletPlan) -> Stream {
+    fn stream(&self, py: Python<'_>, plan: &OutletPlan, count: Arc<Emits>) -> Stream {
         let mut keys: Vec<usize> = plan
             .routes
             .iter()
@@ -281,6 +293,7 @@ impl Builder {
             keys,
             custom,
             rows,
+            count,
         }
     }
 }

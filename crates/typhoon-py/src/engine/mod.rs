@@ -5,6 +5,7 @@ mod links;
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,9 +13,9 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use typhoon_core::engine::{Clock, Loop, Mail, Order, Relayout, Rest, Shared, Stop, Watchdog};
+use typhoon_core::engine::{Cause, Clock, Loop, Mail, Order, Relayout, Rest, Shared, Stop, Watchdog};
 use typhoon_core::flow::{Emits, Place, Places};
-use typhoon_wire::{Config, Links};
+use typhoon_wire::{Config, Links, Tls};
 
 use crate::clock::{self, WorkerClock};
 use crate::component::{Kit, Request};
@@ -156,12 +157,27 @@ impl Engine {
 
     /// Listen for the other workers of the topology, at `unix:PATH` or `tcp:HOST:PORT`; gives the address where they
     /// can come. All ends prove that they know `secret`; a link of which nothing is heard for `timeout` seconds is lost.
-    fn listen(&self, topology: &str, secret: Vec<u8>, address: &str, timeout: f64) -> PyResult<String> {
+    /// `tls`, for TCP only: paths of the certificate, the key and the authorities, and the name in certificates.
+    #[pyo3(signature = (topology, secret, address, timeout, tls=None))]
+    fn listen(
+        &self,
+        topology: &str,
+        secret: Vec<u8>,
+        address: &str,
+        timeout: f64,
+        tls: Option<(PathBuf, PathBuf, PathBuf, String)>,
+    ) -> PyResult<String> {
         let (worker, incarnation) = self.worker;
         let address = links::address(address)?;
         let mut config = Config::new(worker, incarnation, topology, &secret, address);
         config.link_timeout = Duration::try_from_secs_f64(timeout)
             .map_err(|error| PyValueError::new_err(format!("worker.link.timeout.secs: {error}")))?;
+        config.tls = tls.map(|(certificate, key, authority, name)| Tls {
+            certificate,
+            key,
+            authority,
+            name,
+        });
         let (ends, links) = Ends::start(Arc::clone(&self.shared), self.high_water, config)?;
         let address = links.address().to_string();
         *self.lock_links() = Some((ends, links));
@@ -193,7 +209,7 @@ impl Engine {
 
     /// Fail every tree that is pending here, as if a worker had died that had a part of it.
     fn lose_all(&self) {
-        self.shared.lose_all();
+        self.shared.lose_all(Cause::MAX);
     }
 
     /// This start of a worker lives, and is to be reached there.
@@ -234,7 +250,9 @@ impl Engine {
     /// Messages sent to and received from each worker by index, credits and marks apart.
     fn counts(&self) -> Vec<(u64, u64)> {
         let links = self.lock_links();
-        links.as_ref().map_or_else(Vec::new, |(ends, _)| ends.exchange.counts())
+        links
+            .as_ref()
+            .map_or_else(Vec::new, |(ends, _)| ends.exchange.counts())
     }
 
     /// A number if all lines wait with empty queues: the same as before if nothing happened since.

@@ -7,9 +7,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use typhoon_core::ack::{Finished, Outcome};
-use typhoon_core::engine::{Desk, Next, Stop};
+use typhoon_core::engine::{Cause, Desk, Next, Stop};
 
-use super::{Executor, Verdict, attached};
+use super::{Executor, Method, Verdict, attached};
 use crate::component::{Kept, Kit, Token};
 use crate::python::Ref;
 
@@ -36,11 +36,11 @@ impl Executor {
 
     /// `next_tuple` raised: StopIteration ends the task.
     #[cold]
-    pub(super) fn no_tuple(&self, slot: usize) -> Result<Next, Stop> {
+    pub(super) fn no_tuple(&mut self, slot: usize) -> Result<Next, Stop> {
         let py = attached();
         let error = PyErr::fetch(py);
         if error.is_instance_of::<PyStopIteration>(py) {
-            if let Err(error) = self.shell.bind(py).call_method1("ended", (slot,)) {
+            if let Err(error) = self.ended(py, slot) {
                 error.write_unraisable(py, None);
             }
             return Ok(Next::Done);
@@ -52,6 +52,24 @@ impl Executor {
         }
     }
 
+    /// From now on the shell looks at what `fail` does: nobody else will ask this task for a lost tuple.
+    fn ended(&mut self, py: Python<'_>, slot: usize) -> PyResult<()> {
+        let task = &mut self.tasks[slot];
+        let object = task.object.bind(py);
+        let fail = task
+            .fail
+            .as_ref()
+            .map(|fail| fail.callable(&object, "fail"))
+            .transpose()?;
+        let watched: Py<PyAny> = self
+            .shell
+            .bind(py)
+            .call_method1("ended", (slot, fail))?
+            .extract()?;
+        task.fail = Some(Method::plain(py, watched));
+        Ok(())
+    }
+
     pub fn settled(&mut self, desk: *mut Desk<Kit>) -> Result<(), Stop> {
         self.lend(desk, |this| {
             // SAFETY: the desk is lent to us; no reference to it lives across a call into Python.
@@ -61,14 +79,19 @@ impl Executor {
                     // SAFETY: as above.
                     _ => unsafe { (*desk).slot(finished.task) },
                 };
-                this.tell(slot, finished)?;
+                this.tell(desk, slot, finished)?;
             }
             Ok(())
         })
     }
 
     #[inline(always)]
-    pub(super) fn tell(&self, slot: usize, finished: Finished<Token>) -> Result<(), Stop> {
+    pub(super) fn tell(
+        &self,
+        desk: *mut Desk<Kit>,
+        slot: usize,
+        finished: Finished<Token>,
+    ) -> Result<(), Stop> {
         let Finished { token, outcome, .. } = finished;
         let id = match token {
             Token::Number(_) => return Ok(()),
@@ -87,7 +110,8 @@ impl Executor {
         let (phase, method) = match outcome {
             Outcome::Acked => ("ack", &task.ack),
             Outcome::Failed | Outcome::TimedOut => ("fail", &task.fail),
-            Outcome::Lost => return self.tell_lost(slot, &id),
+            // SAFETY: lent; no Python code runs.
+            Outcome::Lost => return self.tell_lost(slot, &id, unsafe { (*desk).cause() }),
         };
         match method {
             Some(method) => self.call(slot, phase, method, id.as_ptr()),
@@ -97,9 +121,13 @@ impl Executor {
 
     /// A worker died that may have held a part of the tree.
     #[cold]
-    fn tell_lost(&self, slot: usize, id: &Ref) -> Result<(), Stop> {
+    fn tell_lost(&self, slot: usize, id: &Ref, cause: Cause) -> Result<(), Stop> {
         let py = attached();
-        if let Err(error) = self.shell.bind(py).call_method1("lost", (slot, id.bind(py))) {
+        if let Err(error) = self
+            .shell
+            .bind(py)
+            .call_method1("lost", (slot, id.bind(py), cause))
+        {
             error.restore(py);
             if matches!(self.failed(slot, "fail", None), Verdict::Exit) {
                 return Err(Stop);

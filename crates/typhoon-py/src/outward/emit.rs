@@ -13,7 +13,7 @@ use typhoon_core::engine::{Anchor, Anchors, Desk, EmitError, Input};
 use typhoon_core::flow::TaskId;
 
 use super::arguments::{Extras, arguments, extras, list, required, result, stream_index};
-use super::foreign::foreign_emit;
+use super::foreign::{foreign_emit, tell_unanchored};
 use super::settle::{anchor_list, settled_error};
 use super::special::send_specially;
 use super::values::{emit_error, to_payload};
@@ -304,7 +304,7 @@ pub unsafe extern "C" fn bolt_emit(slf: Raw, args: *const Raw, given: isize, key
         let extras = extras(py, direct, ids)?;
         let index = stream_index(py, handle, stream)?;
         let values = required(values, "emit")?;
-        let tasks = bolt_any(py, handle, index, values, anchors, &extras)?;
+        let tasks = bolt_any(py, slf, handle, index, values, anchors, &extras)?;
         result(py, tasks, &extras)
     })
 }
@@ -322,7 +322,7 @@ pub unsafe extern "C" fn bolt_emit_many(slf: Raw, args: *const Raw, given: isize
         unsafe {
             let Some(desk) = handle.any_desk().filter(|_| anchors.is_none()) else {
                 for values in list(py, tuples)? {
-                    bolt_any(py, handle, index, values.as_ptr(), anchors, &extras)?;
+                    bolt_any(py, slf, handle, index, values.as_ptr(), anchors, &extras)?;
                 }
                 return Ok(none());
             };
@@ -346,6 +346,7 @@ pub unsafe extern "C" fn bolt_emit_many(slf: Raw, args: *const Raw, given: isize
 
 fn bolt_any(
     py: Python<'_>,
+    slf: Raw,
     handle: &Handle,
     index: usize,
     values: Raw,
@@ -357,6 +358,9 @@ fn bolt_any(
             Some(desk) => anchored(py, handle, desk, index, values, extras),
             None => {
                 let own: Vec<Ref> = coroutine::tuple(py, handle)?.into_iter().collect();
+                if own.is_empty() {
+                    tell_unanchored(py, slf, handle)?;
+                }
                 foreign_emit(py, handle, index, values, &own, None, extras)
             }
         };

@@ -13,6 +13,7 @@ use typhoon_core::flow::TaskId;
 
 use super::arguments::Extras;
 use super::emit::{send, spout_send};
+use super::object;
 use super::settle::settled_error;
 use super::special::check_direct;
 use super::values::{emit_error, to_payload};
@@ -91,6 +92,24 @@ pub fn foreign_emit(
             Err(_) => {}
         }
     }
+}
+
+/// An emit of another thread, which says nothing of anchors, has none: say so once, unless the bolt never anchors.
+pub fn tell_unanchored(py: Python<'_>, bolt: Raw, handle: &Handle) -> PyResult<()> {
+    if !handle.acking || handle.told_unanchored.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    if !object(py, bolt).getattr("auto_anchor")?.is_truthy()? {
+        return Ok(());
+    }
+    let logger = py
+        .import("logging")?
+        .call_method1("getLogger", ("typhoon.worker",))?;
+    let text = "%r emits from a thread that is in no call for a tuple, so what it emits there is anchored to \
+                nothing, and lost for good if it fails (said once)\n\
+                hint: pass anchors=[tup]; or anchors=[] if that is what you mean";
+    logger.call_method1("warning", (text, handle.component.as_str()))?;
+    Ok(())
 }
 
 /// An edge from each anchor to the emit that is handed in now. Nothing after this may refuse the emit.

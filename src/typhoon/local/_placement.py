@@ -1,0 +1,76 @@
+"""Who runs what on one machine: Nimbus' scheduler, asked for the workers of one topology."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from typhoon.cluster.scheduling import Cluster, ExecutorId, Slot, Supervisor, schedule_evenly
+from typhoon.cluster.scheduling import Topology as Wanted
+from typhoon.errors import InvalidTopologyError
+from typhoon.topology import ACKER, Executor, TaskPlan, TopologySpec
+from typhoon.worker import Layout
+
+MACHINE = "local"
+
+
+def place(
+    topology_id: str,
+    plan: TaskPlan,
+    ports: Sequence[int],
+    before: Layout | None = None,
+    frozen: frozenset[int] = frozenset(),
+) -> Layout:
+    """The layout of a topology on a worker for each of ``ports``, at most.
+
+    Workers of ``before`` that have as many executors as they would get keep them, as the scheduler
+    has it; ``frozen`` ones keep theirs whatever comes. A worker of ``before`` that is not needed
+    any more has no executors.
+    """
+    executors = [one for one in plan.executors if one.component != ACKER]
+    kept = {
+        one: index
+        for index, held in enumerate(before.executors if before is not None else ())
+        for one in held
+        if one in executors and (index in frozen or index < len(ports))
+    }
+    stay = {one: index for one, index in kept.items() if index in frozen}
+    free = [port for index, port in enumerate(ports) if index not in frozen]
+    others = [one for one in executors if one not in stay]
+    placed = dict(stay)
+    if others:
+        wanted = Wanted(topology_id, tuple(map(_id, others)), max(1, len(free)))
+        held = {_id(one): Slot(MACHINE, ports[kept[one]]) for one in others if one in kept}
+        cluster = Cluster((Supervisor(MACHINE, tuple(free)),), {topology_id: held})
+        slots = schedule_evenly(cluster, [wanted]).assignments[topology_id]
+        placed |= {one: ports.index(slots[_id(one)].port) for one in others}
+    size = max(len(ports), before.workers if before is not None else 0)
+    return Layout(
+        tuple(tuple(one for one in executors if placed[one] == index) for index in range(size))
+    )
+
+
+def _id(executor: Executor) -> ExecutorId:
+    return executor.first, executor.last
+
+
+def rescaled(spec: TopologySpec, executors: Mapping[str, int]) -> TopologySpec:
+    """``spec`` with so many executors of the components named; tasks stay as they are, and no
+    component has more executors than tasks. Raises ``InvalidTopologyError``."""
+    mistakes = [
+        f"there is no component '{name}'\nhint: there are {', '.join(spec.components)}"
+        for name in executors
+        if name not in spec.components
+    ]
+    mistakes += [
+        f"{name} = {count!r}: a component has at least one executor\nhint: {name}=1"
+        for name, count in executors.items()
+        if count < 1
+    ]
+    if mistakes:
+        raise InvalidTopologyError(mistakes)
+    components = {
+        name: replace(one, executors=min(executors.get(name, one.executors), one.tasks))
+        for name, one in spec.components.items()
+    }
+    return replace(spec, components=components)
