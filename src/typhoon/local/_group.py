@@ -308,6 +308,7 @@ class WorkerGroup:
                     self._take_in_new()
                 elif not self._read(*key.data):
                     self._selector.unregister(key.fileobj)
+                    key.data[2].close()
 
     def _slots_are_closed(self) -> bool:
         return self._closing and not any(member.alive for member in self._members)
@@ -328,8 +329,6 @@ class WorkerGroup:
         for name, *rest in channel.waiting():
             if member.incarnation == incarnation:
                 getattr(self, f"_on_{name}")(member, *rest)
-        if not open_still and member.channel is not channel:
-            channel.close()
         return open_still
 
     def _on_listening(self, member: Member, address: str) -> None:
@@ -365,7 +364,8 @@ class WorkerGroup:
         self, member: Member, report: WorkerReport, broken: str | None, hint: str | None
     ) -> None:
         with self._lock:
-            member.report, member.ended = report, True
+            member.reported(report)
+            member.ended = True
             if broken is not None and self.failure is None:
                 self.failure = TopologyFailedError(broken, hint=hint)
             self._ended.notify_all()
@@ -464,7 +464,7 @@ class WorkerGroup:
         if not self._closing:
             for index, found in self._ask_all("report").items():
                 if isinstance(found, WorkerReport) and self._members[index].running:
-                    self._members[index].report = found
+                    self._members[index].reported(found)
         return merged(
             report for member in self._members for report in (*member.past, member.report)
         )
@@ -477,11 +477,11 @@ class WorkerGroup:
         return tuple(self._process(member) for member in self._wanted)
 
     def _process(self, member: Member) -> WorkerStats:
-        figures = member.report.process or NO_PROCESS
+        figures = member.figures or NO_PROCESS
         executors = self._layout.executors[member.index]
         return WorkerStats(
             port=member.port,
-            pid=figures.pid or None,
+            pid=member.report.process.pid if member.report.process is not None else None,
             starts=member.starts,
             seconds=round(figures.seconds, 3),
             cpu_s=round(figures.cpu_s, 3),
