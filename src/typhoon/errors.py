@@ -203,6 +203,8 @@ class CodecError(TyphoonError):
     asked; or it is registered here and not there; or a registered function raised (``__cause__``).
     """
 
+    usual_hint = "emit plain values, or make the type known by typhoon.register_type"
+
 
 class InvalidConfigError(_ListedMistakesError, ValueError):
     """The operator's: configuration keys or values that the registry refuses, all of them."""
@@ -247,6 +249,8 @@ class IllegalTransitionError(TyphoonError):
 class CorruptDataError(TyphoonError, ValueError):
     """The operator's: bytes that hold no tuple's values. They were cut or changed on their way, or
     a worker of another version wrote them."""
+
+    usual_hint = "run the same version of typhoon in all workers"
 
 
 class TyphoonInternalError(TyphoonError):
