@@ -66,7 +66,7 @@ ACKING = (
     Key(
         "topology.message.timeout.secs",
         30,
-        duration("secs"),
+        duration("secs", "1ms"),
         "a tuple whose tree is not complete fails between once and twice this time after its emit",
         unit="secs",
         field="message_timeout_s",
@@ -199,7 +199,7 @@ WATCHING = (
     Key(
         "topology.tick.tuple.freq.secs",
         None,
-        optional(duration("secs")),
+        optional(duration("secs", "1ms", or_zero=True)),
         "how often a bolt's process_tick is called; null or 0: never",
         unit="secs",
         field="tick_freq_s",

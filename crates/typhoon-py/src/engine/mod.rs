@@ -26,6 +26,8 @@ use build::Builder;
 
 /// Between two looks of the watchdog.
 const GLANCE: Duration = Duration::from_millis(10);
+/// A line that is busy without running any Python code looks this often whether another thread wants the GIL.
+const OFFER: u64 = 1_000_000;
 
 type WakeOn = Arc<Mutex<Vec<(RawFd, usize)>>>;
 
@@ -59,6 +61,8 @@ pub struct Engine {
     cpu_clocks: Vec<AtomicU64>,
     watching: AtomicBool,
     watchdog: Mutex<Watchdog>,
+    /// A Python function that does nothing (see [`Engine::offer`]).
+    nothing: Py<PyAny>,
 }
 
 #[pymethods]
@@ -71,7 +75,9 @@ impl Engine {
         let clock = fake_time.map_or(WorkerClock::Real, |time| {
             WorkerClock::Fake(Arc::new(AtomicU64::new(time)))
         });
-        Builder::new(py, &plan)?.build(py, plan, clock)
+        let build = || Builder::new(py, &plan)?.build(py, &plan, clock);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(build))
+            .unwrap_or_else(|panic| Err(errors::panicked(py, panic.as_ref())))
     }
 
     /// Run one line until the engine is stopped. Raises if the engine itself failed.
@@ -225,11 +231,12 @@ impl Engine {
 
     /// The names (tup_ids) of a spout executor's pending tuples, oldest first. Empty if it does not answer in time.
     fn pending(&self, py: Python<'_>, executor: usize, timeout: f64) -> Vec<Py<PyAny>> {
+        let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let receiver = std::sync::Mutex::new(receiver);
         let (line, local) = self.places[executor];
         self.shared.peers[line].post(vec![Mail::Request(local, Request::Pending(sender))]);
-        let names = py.detach(|| receive(&receiver, Duration::from_secs_f64(timeout)));
+        let names = py.detach(|| receive(&receiver, timeout));
         names
             .unwrap_or_default()
             .iter()
@@ -243,7 +250,7 @@ impl Engine {
         if self.watching.swap(true, Ordering::SeqCst) {
             return Vec::new();
         }
-        let until = Instant::now() + Duration::from_secs_f64(seconds);
+        let until = Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let found = py.detach(|| {
             let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
             loop {
@@ -273,11 +280,14 @@ impl Engine {
     /// Open, step until stopped, close. `py` is None on a line without the GIL.
     fn drive(&self, py: Option<Python<'_>>, line: usize, looped: &mut Loop<Kit>, wake_on: &WakeOn) {
         let mut result = looped.open();
-        let mut checked = 0;
+        let (mut checked, mut offered) = (0, WorkerClock::Real.now());
         while result.is_ok() && !self.shared.is_stopping() {
             result = looped.step().map(|rest| {
                 let timeout = match rest {
                     Rest::Busy => {
+                        if let Some(py) = py {
+                            self.offer(py, &mut offered);
+                        }
                         checked += 1;
                         // A busy line looks at descriptors now and then, too.
                         if checked % 16 != 0
@@ -297,6 +307,24 @@ impl Engine {
             self.shared.stop();
         }
         looped.close();
+    }
+
+    /// Let others have the GIL if they want it: what Python code does by itself, and a round need not have run any.
+    ///
+    /// By a call and not by letting go of the GIL: who waits for it would see it move, and so never ask for it, and we
+    /// would have it back before the other thread is awake.
+    #[inline(always)]
+    fn offer(&self, py: Python<'_>, offered: &mut u64) {
+        let now = WorkerClock::Real.now();
+        if now.saturating_sub(*offered) < OFFER {
+            return;
+        }
+        *offered = now;
+        if let Err(error) = self.nothing.call0(py) {
+            // Somebody raises an exception in this thread.
+            error.write_unraisable(py, None);
+            self.shared.stop();
+        }
     }
 
     fn wait(
