@@ -148,7 +148,9 @@ impl<K: Kit> Traffic<K> {
                 self.has_parcels = true;
             }
         }
-        let empty = self.ends[from].outbox.is_empty();
+        let unsent = self.ends[from].outbox.len();
+        self.shared.gauges[self.ends[from].number].set_unsent(unsent);
+        let empty = unsent == 0;
         if empty {
             self.ends[from].outbox.shrink(64 * self.high_water);
         } else {

@@ -18,7 +18,7 @@ use crate::clock::{self, WorkerClock};
 use crate::component::{Kit, Request};
 use crate::errors;
 use crate::handle::Aside;
-use crate::outward::receive;
+use crate::outward::{receive, runs_a_line};
 use crate::plan::WorkerPlan;
 use crate::python::Ref;
 use crate::stepper::Stepper;
@@ -94,6 +94,7 @@ impl Engine {
             (looped, Arc::clone(&line.wake_on), line.detached)
         };
         prepare_thread(&self.cpu_clocks[line]);
+        runs_a_line(true);
         let mut drive = |py: Option<Python<'_>>| {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 self.drive(py, line, &mut looped, &wake_on)
@@ -108,6 +109,7 @@ impl Engine {
             self.shared.stop();
         }
         self.cpu_clocks[line].store(0, Ordering::Relaxed);
+        runs_a_line(false);
         drop(looped);
         self.shared.peers[line].hang_up();
         result.map_err(|panic| errors::panicked(py, panic.as_ref()))

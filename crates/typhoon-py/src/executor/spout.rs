@@ -11,6 +11,7 @@ use typhoon_core::engine::{Desk, Next, Stop};
 
 use super::{Executor, Verdict, attached};
 use crate::component::{Kept, Kit, Token};
+use crate::python::Ref;
 
 impl Executor {
     pub fn ask(&mut self, desk: *mut Desk<Kit>, slot: usize) -> Result<Next, Stop> {
@@ -77,9 +78,15 @@ impl Executor {
                 false => kept.id.clone(),
             },
         };
+        self.tell_of(slot, &id, outcome)
+    }
+
+    /// Tell the spout what became of the tuple of this name.
+    #[inline(always)]
+    pub(super) fn tell_of(&self, slot: usize, id: &Ref, outcome: Outcome) -> Result<(), Stop> {
         let task = &self.tasks[slot];
         if outcome != Outcome::Acked
-            && let Err(error) = task.handle().expect_replay(attached(), &id)
+            && let Err(error) = task.handle().expect_replay(attached(), id)
         {
             error.write_unraisable(attached(), None);
         }

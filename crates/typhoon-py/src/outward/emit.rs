@@ -81,12 +81,14 @@ pub fn wait_for_room(py: Python<'_>, handle: &Handle, desk: *mut Desk<Kit>) {
         if (*desk).held_back() < handle.high_water {
             return;
         }
+        handle.waits_for_room.store(true, Ordering::Relaxed);
         while !(*desk).relieve() && (*desk).held_back() >= handle.high_water && !handle.shared.is_stopping() {
             let Some(waker) = handle.shared.peers[handle.line].waker() else {
-                return;
+                break;
             };
             py.detach(|| waker.wait(Some(Duration::from_millis(5)), &[]));
         }
+        handle.waits_for_room.store(false, Ordering::Relaxed);
     }
 }
 
