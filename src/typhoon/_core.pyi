@@ -16,9 +16,11 @@ __all__ = [
     "Stepper",
     "Tuple",
     "current_tuple",
+    "must_have_run",
     "stable_hash",
 ]
 
+def must_have_run(method: str, result: Any) -> None: ...
 def stable_hash(value: Any) -> int: ...
 
 @final

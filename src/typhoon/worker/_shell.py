@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from typhoon._core import Tuple
+from typhoon._core import Tuple, must_have_run
 from typhoon.errors import TopologyFailedError
 from typhoon.topology import (
     DEAD_LETTER,
@@ -90,7 +90,9 @@ class Shell:
             result = instance.initialize(dict(self.conf), context)
         finally:
             context.hook_port.add = None
-        if self.calls is not None:
+        if self.calls is None:
+            must_have_run("initialize", result)
+        else:
             self.calls.initialize(slot, result)
         self.opened = slot + 1
 
@@ -160,7 +162,9 @@ class Shell:
             if call is not None:
                 try:
                     result = call()
-                    if self.calls is not None:
+                    if self.calls is None:
+                        must_have_run(method, result)
+                    else:
                         self.calls.close(method, result)
                 except Exception as error:
                     self.errors.add(method, error)

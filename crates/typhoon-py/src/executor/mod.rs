@@ -20,6 +20,7 @@ use crate::handle::Handle;
 use crate::outward::Refused;
 use crate::payload::Payload;
 use crate::python::{Raw, Ref};
+use crate::ran::ran;
 use task::{Method, Task};
 
 /// The Python half of an executor, and its tasks.
@@ -123,6 +124,7 @@ impl Executor {
     fn call(&self, slot: usize, phase: &str, method: &Method, argument: Raw) -> Result<(), Stop> {
         // SAFETY: alive; GIL held.
         let result = unsafe { method.call(self.tasks[slot].object.as_ptr(), argument) };
+        let result = ran(result, phase);
         if result.is_null() {
             return match self.failed(slot, phase, None) {
                 Verdict::Exit => Err(Stop),

@@ -12,6 +12,7 @@ use typhoon_core::engine::{Desk, Next, Stop};
 use super::{Executor, Verdict, attached};
 use crate::component::{Kept, Kit, Token};
 use crate::python::Ref;
+use crate::ran::ran;
 
 impl Executor {
     pub fn ask(&mut self, desk: *mut Desk<Kit>, slot: usize) -> Result<Next, Stop> {
@@ -20,7 +21,10 @@ impl Executor {
             while unsafe { (*desk).wants(slot) } {
                 let task = &this.tasks[slot];
                 // SAFETY: alive; GIL held.
-                let result = unsafe { task.main.call(task.object.as_ptr(), ptr::null_mut()) };
+                let result = ran(
+                    unsafe { task.main.call(task.object.as_ptr(), ptr::null_mut()) },
+                    "next_tuple",
+                );
                 if result.is_null() {
                     if this.no_tuple(slot)? == Next::Done {
                         return Ok(Next::Done);
