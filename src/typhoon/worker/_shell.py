@@ -228,6 +228,9 @@ class _TaskReporter:
     def report_metric(self, name: str, value: Any) -> None:
         self.metrics.report(name, value)
 
+    def ack_failed(self, error: BaseException) -> None:
+        self.shell.failed(self.slot, "ack", error, None)
+
     def batch_failed(self, error: Exception, tups: list[Tuple]) -> Verdict:
         if self.shell.spec.on_error == "exit":
             return "exit"  # the engine will ask, for the tick in which this happened

@@ -22,6 +22,7 @@ use crate::base;
 use crate::component::{Kept, Kit, Token};
 use crate::handle::Handle;
 use crate::payload::Payload;
+use crate::ran::must_have_run;
 use crate::python::{Raw, Ref, guarded, none};
 use crate::tuple::{State, TupleObject};
 
@@ -199,7 +200,11 @@ pub fn spout_send(
     let id = checked_id(py, handle, id)?;
     if !handle.acking {
         let tasks = send(py, handle, desk, index, values, untracked, extras)?;
-        object(py, slf).call_method1("ack", (id.bind(py),))?;
+        if let Err(error) = ack_at_once(py, slf, &id) {
+            // Not the emit's to raise: it has happened, and next_tuple would seem to have failed, or to have no more data.
+            let reporter = object(py, slf).getattr("_reporter")?;
+            reporter.call_method1("ack_failed", (error.into_value(py),))?;
+        }
         if let Some(watch) = handle.is_watched().then(|| handle.watch()).flatten() {
             watch.bind(py).call_method1("acked_at_once", (id.bind(py),))?;
         }
@@ -250,6 +255,12 @@ fn keep(py: Python<'_>, handle: &Handle, index: usize, values: Raw, id: Ref) -> 
         values,
         stream: index,
     })))
+}
+
+/// Without acking a spout is told inside emit.
+fn ack_at_once(py: Python<'_>, slf: Raw, id: &Ref) -> PyResult<()> {
+    let given = object(py, slf).call_method1("ack", (id.bind(py),))?;
+    must_have_run(py, "ack", given)
 }
 
 #[cold]
