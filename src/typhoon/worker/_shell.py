@@ -106,9 +106,10 @@ class Shell:
 
     def cannot_start(self, error: BaseException) -> None:
         """``create`` or ``initialize`` raised: the topology cannot run."""
-        self.errors.add("initialize", error)
+        phase, what = ("initialize", "its initialize()") if self.instances else ("create", "making it")
+        self.errors.add(phase, error)
         message = f"{self.spec.kind} '{self.spec.id}' could not start: {_text(error)}"
-        failure = TopologyFailedError(message, hint="its initialize() raised; the log says where")
+        failure = TopologyFailedError(message, hint=f"{what} raised; the log says where")
         failure.__cause__ = error
         self.stop(failure, False)
 
