@@ -54,7 +54,9 @@ def run(builder, config=None):
 
 
 def says(one, method, what):
-    return f"TypeError: {method} is {what} (a decorator or an assignment hides it)" in one.last_error
+    return (
+        f"TypeError: {method} is {what} (a decorator or an assignment hides it)" in one.last_error
+    )
 
 
 @BODIES

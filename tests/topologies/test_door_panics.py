@@ -1,4 +1,4 @@
-"""Mistakes in what the engine is told: they come back as exceptions, and no panic crosses the door."""
+"""Mistakes in what the engine is told come back as exceptions; no panic crosses the door."""
 
 import pytest
 

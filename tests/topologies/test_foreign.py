@@ -1,4 +1,4 @@
-"""Emits by threads that do not run the component: they wait, are refused aloud, and are never lost."""
+"""Emits by threads that do not run the component: they wait, or are refused, but never lost."""
 
 import asyncio
 import gc
@@ -43,9 +43,7 @@ def queued(topology):
 
 
 @pytest.mark.parametrize("owner", ["spout", "threaded-spout", "bolt"])
-def test_flood_from_another_thread_waits_for_who_gets_it(
-    journal, chain, tasks, wait_until, owner
-):
+def test_flood_from_another_thread_waits_for_who_gets_it(journal, chain, tasks, wait_until, owner):
     """300 MB go through, and only what fits the queues is there at any time."""
     count, value = 30_000, 10_000
 
@@ -88,7 +86,9 @@ def test_flood_from_another_thread_waits_for_who_gets_it(
     assert most - before < 40 << 20
 
 
-def test_another_thread_waits_while_the_owner_waits_in_emit(journal, chain, tasks, gate, wait_until):
+def test_another_thread_waits_while_the_owner_waits_in_emit(
+    journal, chain, tasks, gate, wait_until
+):
     """A threaded bolt that waits for room is not one that waits for the other thread."""
 
     def process(bolt, tup):
@@ -177,9 +177,7 @@ def test_emit_that_is_refused_is_raised_where_task_ids_are_waited_for(
     assert journal.failed == []
 
 
-def test_emit_that_is_refused_without_acking_is_reported_only(
-    journal, refusing, tasks, wait_until
-):
+def test_emit_that_is_refused_without_acking_is_reported_only(journal, refusing, tasks, wait_until):
     source, builder = refusing
     with LocalCluster() as cluster:
         topology = cluster.submit("test", builder, {"topology.acker.executors": 0})
@@ -235,10 +233,13 @@ def test_thread_of_an_event_loop_is_told_instead_of_waiting(
     hold = journal.bolt(lambda bolt, tup: gate.wait(20), threaded=True)
     source = tasks.source(journal)
 
+    def flood():
+        for n in range(10_000):
+            tasks[0].emit([n], tup_id=n)
+
     async def main():
         with pytest.raises(WouldDeadlockError, match="event loop") as caught:
-            for n in range(10_000):
-                tasks[0].emit([n], tup_id=n)
+            flood()
         assert "asyncio.to_thread" in str(caught.value)
         with pytest.raises(WouldDeadlockError, match="event loop"):
             tasks[0].emit([1], need_task_ids=True)
@@ -261,9 +262,7 @@ def test_thread_of_an_event_loop_is_told_instead_of_waiting(
 
 
 @pytest.mark.parametrize("where", ["same thread", "another thread"])
-def test_component_that_emits_for_another_never_waits_for_it(
-    journal, tasks, wait_until, where
-):
+def test_component_that_emits_for_another_never_waits_for_it(journal, tasks, wait_until, where):
     """It could be what the other one waits for; so it gets as far as the hard limit."""
     source = tasks.source(journal, outputs=[Stream(["n"], "more")])
     sent = []

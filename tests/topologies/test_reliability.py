@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from typhoon import Bolt, Grouping, LocalCluster, Spout, TopologyBuilder, Tuple
-from typhoon.errors import AlreadySettledError, NotRunningError, WouldDeadlockError
+from typhoon.errors import AlreadySettledError, WouldDeadlockError
 from typhoon.testing import FakeClock
 
 
