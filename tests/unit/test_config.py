@@ -123,6 +123,7 @@ def test_a_value_is_read_in_the_unit_of_its_key(name: str, given: object, read: 
         ("topology.workers", 1.0),
         ("topology.workers", "2"),
         ("topology.workers", None),
+        ("topology.max.replays", 0),
         ("topology.debug", "yes"),
         ("topology.debug", 1),
         ("topology.message.timeout.secs", -1),

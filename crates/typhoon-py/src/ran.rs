@@ -57,7 +57,9 @@ fn look_at(result: Raw, method: &str) -> Raw {
     } else {
         ("a generator", "emit with self.emit([...]) in place of yield")
     };
-    let message = format!("{method} is {what} (a decorator or an assignment hides it): its code has not run\nhint: {hint}");
+    let message = format!(
+        "{method} is {what} (a decorator or an assignment hides it): its code has not run\nhint: {hint}"
+    );
     PyTypeError::new_err(message).restore(py);
     std::ptr::null_mut()
 }

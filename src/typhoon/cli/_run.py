@@ -101,16 +101,21 @@ def run(
 ) -> int:
     """Run a topology here until it has no more data. Ctrl-C drains, twice stops at once."""
     orders = Orders(None if duration is None else seconds(duration, "--for"), leader)
-    with orders.taken_from_signals(), orders.pause.installed():
-        start_logging(verbose)
-        given = _given(assignments or [], workers, strict)
-        spec, conf = _topology(target, config, given, environment)
-        if spec_workers(spec, conf) > 1:
-            say("note: worker processes arrive later; all of it runs in this process")
-        conf = _without_time_outs(target, conf)
-        view = open_view(plain or foreign_debugger())
-        wanted = Wanted(name or default_name(target), spec, conf, strict, tuple(taps or ()), limit)
-        running = _run(wanted, view, as_json, orders)
+    try:
+        with orders.taken_from_signals(), orders.pause.installed():
+            start_logging(verbose)
+            given = _given(assignments or [], workers, strict)
+            spec, conf = _topology(target, config, given, environment)
+            if spec_workers(spec, conf) > 1:
+                say("note: worker processes arrive later; all of it runs in this process")
+            conf = _without_time_outs(target, conf)
+            view = open_view(plain or foreign_debugger())
+            wanted = Wanted(
+                name or default_name(target), spec, conf, strict, tuple(taps or ()), limit
+            )
+            running = _run(wanted, view, as_json, orders)
+    except StopNow as stopped:
+        return stopped.status
     if as_json:
         sys.stdout.write(json.dumps(running.stats.to_dict()) + "\n")
     sys.stdout.flush()
@@ -205,12 +210,18 @@ def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
     # Where standard output carries data, what components print goes to the words, on stderr.
     words = redirect_stdout(sys.stderr) if as_json or tap is not None else nullcontext()
     orders.pause.view = view
-    with words, LocalCluster() as cluster, view:
-        orders.begin()  # before there is a thread that an exception here would leave running
-        topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)
-        if quota is not None:
-            quota.emitted = topology.emitted_by_spouts
-        clean = _follow(topology, view, orders, enough)
+    topology = None
+    try:
+        with words, LocalCluster() as cluster, view:
+            orders.begin()  # before there is a thread that an exception here would leave running
+            topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)
+            if quota is not None:
+                quota.emitted = topology.emitted_by_spouts
+            clean = _follow(topology, view, orders, enough)
+    except StopNow:
+        if topology is not None and orders.are_the_users:
+            say(summary(without_tap(topology.stats())))
+        raise
     if tap is not None and tap.error is not None:
         raise tap.error
     ended = Ended(without_tap(topology.stats()), topology.failure, clean)

@@ -90,7 +90,7 @@ ACKING = (
     Key(
         "topology.max.replays",
         None,
-        optional(whole(0)),
+        optional(whole(1)),
         "a tree that failed this often goes to its spout's __dead_letter; null: never",
         field="max_replays",
     ),
@@ -127,7 +127,8 @@ QUEUES = (
         "topology.executor.outbox.hard.limit.bytes",
         256 << 20,
         size(),
-        "an emit beyond this much unsent output of one executor raises BackPressureError",
+        "an emit beyond this much unsent output of one executor raises BackPressureError; values "
+        "are not weighed: each tuple counts for 192 bytes, so this limits their number",
         unit="bytes",
         field="outbox_hard_limit_bytes",
     ),

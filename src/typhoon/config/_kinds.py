@@ -24,7 +24,7 @@ SECONDS = {
     "d": 86400.0,
 }
 LONGEST = "10000d"
-"""No duration is longer: what is meant by more is "never", and each key says that in its own way."""
+"""No duration is longer: who means "never" says so, in the way of the key."""
 BYTES = {
     "b": 1,
     "kb": 1000,

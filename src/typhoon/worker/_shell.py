@@ -106,7 +106,9 @@ class Shell:
 
     def cannot_start(self, error: BaseException) -> None:
         """``create`` or ``initialize`` raised: the topology cannot run."""
-        phase, what = ("initialize", "its initialize()") if self.instances else ("create", "making it")
+        phase, what = (
+            ("initialize", "its initialize()") if self.instances else ("create", "making it")
+        )
         self.errors.add(phase, error)
         message = f"{self.spec.kind} '{self.spec.id}' could not start: {_text(error)}"
         failure = TopologyFailedError(message, hint=f"{what} raised; the log says where")

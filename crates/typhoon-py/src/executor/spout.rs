@@ -126,7 +126,7 @@ impl Executor {
             .unwrap_or(0)
             + 1;
         let _ = failures.set_item(&id, count);
-        count >= limit.max(1)
+        count >= limit
     }
 
     pub(super) fn bury(&self, slot: usize, kept: &Kept) -> Result<(), Stop> {

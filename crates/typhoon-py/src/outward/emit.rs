@@ -22,8 +22,8 @@ use crate::base;
 use crate::component::{Kept, Kit, Token};
 use crate::handle::Handle;
 use crate::payload::Payload;
-use crate::ran::must_have_run;
 use crate::python::{Raw, Ref, guarded, none};
+use crate::ran::must_have_run;
 use crate::tuple::{State, TupleObject};
 
 static TUP_ID: OnceLock<Ref> = OnceLock::new();

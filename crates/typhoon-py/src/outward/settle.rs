@@ -48,7 +48,9 @@ fn find(py: Python<'_>, handle: &Handle, raw: Raw) -> PyResult<Option<Ref>> {
 
 /// Is this the id of a tuple that was given to this task? It begins with the task's number.
 fn is_of(handle: &Handle, id: &str) -> bool {
-    let number = id.split_once('-').filter(|(task, _)| *task == handle.task.to_string());
+    let number = id
+        .split_once('-')
+        .filter(|(task, _)| *task == handle.task.to_string());
     number.is_some_and(|(_, number)| number.parse::<u64>().is_ok())
 }
 
