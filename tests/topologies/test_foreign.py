@@ -86,6 +86,30 @@ def test_flood_from_another_thread_waits_for_who_gets_it(journal, chain, tasks, 
     assert most - before < 40 << 20
 
 
+def test_spout_is_told_of_acks_in_a_flood_from_another_thread(journal, chain, tasks, wait_until):
+    source = tasks.source(journal)
+    slow = journal.bolt(lambda bolt, tup: time.sleep(0.0001), threaded=True)
+    end = threading.Event()
+    sent = []
+
+    def flood():
+        while not end.is_set():
+            tasks[0].emit([len(sent)], tup_id=len(sent))
+            sent.append(len(sent))
+
+    with LocalCluster() as cluster, ThreadPoolExecutor(1) as pool:
+        topology = cluster.submit("test", chain(source, slow), SMALL)
+        wait_until(lambda: tasks)
+        job = pool.submit(flood)
+        wait_until(lambda: len(journal.acked) > 2000)
+        assert len(sent) - len(journal.acked) < 1000
+        end.set()
+        job.result(10)
+        source.stop = True
+        topology.wait_until_drained(timeout=10)
+    assert Counter(journal.acked) == Counter(sent)
+
+
 def test_another_thread_waits_while_the_owner_waits_in_emit(
     journal, chain, tasks, gate, wait_until
 ):

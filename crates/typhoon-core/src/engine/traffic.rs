@@ -216,6 +216,12 @@ impl<K: Kit> Traffic<K> {
         self.ends[executor].outbox.len()
     }
 
+    /// Does what the executor emits now find room, in its outbox at least?
+    #[inline(always)]
+    pub(super) fn is_below(&self, executor: usize) -> bool {
+        self.ends[executor].outbox.len() < self.high_water
+    }
+
     /// Give an executor no turns for its input, or give them again.
     pub(super) fn set_shut(&mut self, executor: usize, shut: bool) {
         self.ends[executor].shut = shut;
