@@ -759,6 +759,14 @@ def test_process_that_would_do_nothing_is_refused(journal, chain, body):
         cluster.submit("test", chain(journal.source([1]), bolt))
 
 
+@pytest.fixture
+def no_logging():
+    """What is logged, pytest keeps: with tracebacks, and so with all that their frames hold."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
 def _broken(self, conf, context):
     raise OSError("no database")
 
@@ -768,10 +776,9 @@ async def _nothing_to_await(self, tup): ...
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_thousand_starts_and_stops_leave_nothing(journal, chain, monkeypatch):
+@pytest.mark.usefixtures("no_logging")
+def test_a_thousand_starts_and_stops_leave_nothing(journal, chain):
     """Runs that end, that are left, that fail at their start or later, on every kind of line."""
-    # What is logged, pytest keeps: with tracebacks, and so with all that their frames hold.
-    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
     process = psutil.Process()
     source = journal.source(range(20))
     fails = journal.bolt(lambda self, tup: 1 / 0, on_error="exit")
