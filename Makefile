@@ -102,6 +102,10 @@ test-python: setup $(STREAMPARSE)/.installed  ## all Python tests
 sanitize: $(STAMPS)/dev  ## the tests of the door between Rust and Python under AddressSanitizer, in minutes (Linux)
 	scripts/sanitize.sh $(BIN)/python $(TESTS)
 
+.PHONY: fuzz
+fuzz: setup  ## feed the codec's decoder with broken bytes (SECONDS=60)
+	$(BIN)/python scripts/fuzz_codec.py --seconds $(or $(SECONDS),60)
+
 .PHONY: docs
 docs: $(STAMPS)/dev  ## build the documentation into site/; a broken link is an error
 	$(BIN)/mkdocs build --strict --quiet
@@ -136,6 +140,8 @@ bench: setup $(TEXT)  ## our own figures, each as a ratio to a bare Python loop 
 	$(BIN)/python benchmarks/growth.py --tuples 500000
 	$(BIN)/python benchmarks/memory.py --input $(TEXT) --rounds 3 --seconds 3
 	$(BIN)/python benchmarks/start.py
+	$(MAKE) wheel
+	$(BIN)/python benchmarks/disk.py
 
 .PHONY: bench-quick
 bench-quick: $(STAMPS)/core $(TEXT)  ## the same in under a minute, for work on the hot path

@@ -16,8 +16,7 @@ from typing import Any
 import typhoon
 import typhoon.components
 import typhoon.testing
-from typhoon import errors, local, metrics, topology
-from typhoon.worker import _context
+from typhoon import errors, local, metrics, topology, worker
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "api.md"
 
@@ -38,8 +37,9 @@ GROUPS: list[tuple[str, ModuleType, list[str]]] = [
     ("Spouts", typhoon, ["Spout", "ReliableSpout"]),
     ("Bolts", typhoon, ["Bolt", "AsyncBolt", "BatchingBolt", "TicklessBatchingBolt"]),
     ("What flows", typhoon, ["Tuple", "Stream", "Grouping"]),
-    ("Where a task stands", _context, ["Context"]),
-    ("Hooks", typhoon, ["TaskHook"]),
+    ("Where a task stands", worker, ["WorkerContext", "Context"]),
+    ("Hooks", typhoon, ["TaskHook", "WorkerHook"]),
+    ("Types between workers", typhoon, ["register_type"]),
     ("Components of the core", typhoon, ["native"]),
     ("typhoon.components", typhoon.components, list(typhoon.components.__all__)),
     ("typhoon.testing", typhoon.testing, list(typhoon.testing.__all__)),
@@ -52,7 +52,15 @@ HEADINGS = {
 }
 """Of names that differ from another in their capital letters alone: anchors have none."""
 
-GIVEN = {"LocalTopology", "Context", "Puts", "Tuple", "BoltRun", "CompletedTopology"}
+GIVEN = {
+    "LocalTopology",
+    "WorkerContext",
+    "Context",
+    "Puts",
+    "Tuple",
+    "BoltRun",
+    "CompletedTopology",
+}
 """Classes whose objects typhoon makes: how they are made is not told."""
 
 INNER = {"attach", "blueprint", "detach", "for_run", "has_ended", "join", "settle", "take"}

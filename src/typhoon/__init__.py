@@ -28,6 +28,8 @@ from typhoon.errors import (
     AlreadyAliveError,
     AlreadySettledError,
     BackPressureError,
+    CodecError,
+    CorruptDataError,
     EmitError,
     GroupingKeyError,
     IllegalTransitionError,
@@ -59,7 +61,16 @@ from typhoon.topology import (
 
 if TYPE_CHECKING:
     from typhoon.local import LocalCluster, run
-    from typhoon.topology import Emit, TaskHook, TopologySpec, bolt, spout, topology_spec
+    from typhoon.topology import (
+        Emit,
+        TaskHook,
+        TopologySpec,
+        WorkerHook,
+        bolt,
+        spout,
+        topology_spec,
+    )
+    from typhoon.worker import register_type
 
 __all__ = [
     "AlreadyAliveError",
@@ -68,6 +79,8 @@ __all__ = [
     "BackPressureError",
     "BatchingBolt",
     "Bolt",
+    "CodecError",
+    "CorruptDataError",
     "Emit",
     "EmitError",
     "Grouping",
@@ -92,13 +105,18 @@ __all__ = [
     "TupleFailedError",
     "TyphoonError",
     "TyphoonInternalError",
+    "WorkerHook",
     "WouldDeadlockError",
     "bolt",
     "native",
+    "register_type",
     "run",
     "spout",
     "topology_spec",
 ]
+
+
+LATER = ("Emit", "TaskHook", "TopologySpec", "WorkerHook", "bolt", "spout", "topology_spec")
 
 
 def __getattr__(name: str) -> Any:
@@ -108,10 +126,14 @@ def __getattr__(name: str) -> Any:
         import typhoon.local
 
         return getattr(typhoon.local, name)
-    if name in ("Emit", "TaskHook", "TopologySpec", "bolt", "spout", "topology_spec"):
+    if name in LATER:
         import typhoon.topology
 
         return getattr(typhoon.topology, name)
+    if name == "register_type":
+        import typhoon.worker
+
+        return typhoon.worker.register_type
     raise AttributeError(f"module 'typhoon' has no attribute {name!r}")
 
 

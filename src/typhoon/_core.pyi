@@ -1,6 +1,6 @@
 """The Rust core as Python sees it; checked against the compiled module by stubtest."""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar, final
 
@@ -16,10 +16,26 @@ __all__ = [
     "Stepper",
     "Tuple",
     "current_tuple",
+    "decode_values",
+    "encode_values",
+    "must_have_run",
+    "register_codec_type",
     "stable_hash",
+    "time_codec",
 ]
 
+def must_have_run(method: str, result: Any) -> None: ...
 def stable_hash(value: Any) -> int: ...
+def encode_values(values: tuple[Any, ...], /, pickle: bool = True) -> bytes: ...
+def decode_values(data: bytes, /, pickle: bool = True) -> tuple[Any, ...]: ...
+def time_codec(values: tuple[Any, ...], rounds: int) -> tuple[float, float]: ...
+def register_codec_type(
+    cls: type[Any],
+    name: str,
+    fields: Sequence[str] | None = None,
+    encode: Callable[[Any], Any] | None = None,
+    decode: Callable[[Any], Any] | None = None,
+) -> None: ...
 
 @final
 class Tuple:
@@ -98,6 +114,8 @@ class Handle:
     def settled_again(self) -> int: ...
     @property
     def replayed(self) -> int: ...
+    @property
+    def emitted(self) -> int: ...
     def finish(self, tup: Tuple, acked: bool | None) -> None: ...
 
 @final
@@ -112,7 +130,14 @@ class Engine:
     def deactivate(self) -> None: ...
     def tick(self, executor: int) -> None: ...
     def set_time(self, now: int) -> None: ...
-    def listen(self, topology: str, secret: bytes, address: str, timeout: float) -> str: ...
+    def listen(
+        self,
+        topology: str,
+        secret: bytes,
+        address: str,
+        timeout: float,
+        tls: tuple[str, str, str, str] | None = None,
+    ) -> str: ...
     def relayout(
         self,
         elsewhere: Sequence[tuple[int, Sequence[int]]],

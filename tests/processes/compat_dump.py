@@ -15,6 +15,7 @@ MODULES = [
     "pystorm.component",
     "pystorm.exceptions",
     "pystorm.spout",
+    "pystorm.version",
     "streamparse",
     "streamparse.bolt",
     "streamparse.component",
@@ -30,7 +31,20 @@ MODULES = [
     "streamparse.storm.bolt",
     "streamparse.storm.component",
     "streamparse.storm.spout",
+    "streamparse.version",
 ]
+STRUCTS = [
+    "ComponentCommon",
+    "ComponentObject",
+    "GlobalStreamId",
+    "Grouping",
+    "JavaObject",
+    "JavaObjectArg",
+    "NullStruct",
+    "ShellComponent",
+    "StreamInfo",
+]
+"""The classes of `streamparse.thrift` that are compared."""
 PRIVATE = ("_batches", "_current_key", "_current_tups", "_tick_counter")
 """What is compared although its name says that it is nobody's business."""
 OWN = ("pystorm", "streamparse", "typhoon.compat")
@@ -87,6 +101,14 @@ def described(value):
     return parameters(value) if inspect.isfunction(value) else shown(value)
 
 
+def structs():
+    """What topologies are described with; theirs are made by thriftpy2, with methods of its own."""
+    from streamparse import thrift
+
+    classes = {name: getattr(thrift, name) for name in STRUCTS}
+    return {name: [parameters(cls), shown(vars(cls()))] for name, cls in classes.items()}
+
+
 def dump(name):
     module = importlib.import_module(name)
     return {
@@ -98,4 +120,5 @@ def dump(name):
 
 if len(sys.argv) > 1:
     importlib.import_module(sys.argv[1]).activate()
-print(json.dumps({name: dump(name) for name in MODULES}))
+modules = {name: dump(name) for name in MODULES}
+print(json.dumps({**modules, "streamparse.thrift": structs()}))

@@ -12,9 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol
 
 import pytest
+from worker_parts import Diary
+
+from typhoon.local import LocalCluster, LocalTopology
 
 COMMAND = [sys.executable, "-m", "typhoon.cli"]
 TIMEOUT_S = 50
@@ -157,3 +160,30 @@ def write_app(tmp_path: Path) -> Callable[[str], Path]:
         return file
 
     return write
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Diary:
+    """What components of all processes write in."""
+    return Diary(tmp_path / "diary")
+
+
+class Submit(Protocol):
+    def __call__(self, topology: Any, workers: int, **config: Any) -> LocalTopology: ...
+
+
+@pytest.fixture
+def submit() -> Iterator[Submit]:
+    """`submit(topology, workers, **config)`: it runs in worker processes, and all of them do when
+    this returns (`wait=False`: it does not wait). Dots in keys of `config` are written as `_`."""
+    with LocalCluster(processes=True) as cluster:
+
+        def start(topology: Any, workers: int, **config: Any) -> LocalTopology:
+            wait = config.pop("wait", True)
+            conf = {key.replace("_", "."): value for key, value in config.items()}
+            started = cluster.submit("test", topology, {"topology.workers": workers, **conf})
+            if wait:
+                started.wait_until_running(timeout=30)
+            return started
+
+        yield start

@@ -1105,6 +1105,26 @@ def test_leaving_while_coroutines_wait(journal, chain, wait_until, said, ordered
     assert said() == []
 
 
+def test_a_thousand_coroutines_that_wait_are_ended_at_once(journal, chain, wait_until):
+    ended = []
+
+    async def process(self, tup):
+        journal.seen.append(tup[0])
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(tup[0])
+
+    with LocalCluster() as cluster:
+        bolt = journal.bolt(process, max_in_flight=1000)
+        cluster.submit("test", chain(journal.source(range(2000)), bolt))
+        wait_until(lambda: len(journal.seen) >= 1000)
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+    assert Counter(ended) == Counter(journal.seen) == Counter(range(1000))
+    assert journal.closed == ["Probe"]
+
+
 def test_a_close_that_hangs_is_given_up_and_said(journal, chain, par):
     async def close(self):
         journal.closed.append("begin")

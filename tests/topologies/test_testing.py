@@ -429,7 +429,7 @@ def test_rows_may_say_more():
 def test_abort_ends_the_topology_without_draining():
     with pytest.raises(TopologyFailedError) as caught:
         complete_topology(WordCount, {"lines": [["a"], PAUSE, ABORT, ["b"]]})
-    assert str(caught.value) == "spout 'lines' ended the topology: its script says ABORT"
+    assert caught.value.message == "spout 'lines' ended the topology: its script says ABORT"
 
 
 def test_abort_in_a_cluster_closes_everything(journal, chain):

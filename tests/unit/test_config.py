@@ -13,8 +13,10 @@ from typhoon.config import (
     check,
     component_conf,
     defaults,
+    find_file,
     load_file,
     parse_assignments,
+    read_duration,
     read_value,
     render_reference,
     topology_conf,
@@ -100,6 +102,9 @@ def test_a_tick_frequency_of_zero_means_never() -> None:
         ("topology.message.timeout.secs", "100ms", 0.1),
         ("topology.message.timeout.secs", " 1.5 h ", 5400),
         ("topology.message.timeout.secs", timedelta(minutes=1), 60),
+        ("topology.message.timeout.secs", "1ms", 0.001),
+        ("topology.message.timeout.secs", "10000d", 864_000_000),
+        ("topology.tick.tuple.freq.secs", 0, 0),
         ("topology.state.checkpoint.interval.ms", "2s", 2000),
         ("topology.state.checkpoint.interval.ms", timedelta(seconds=1), 1000),
         ("topology.executor.outbox.hard.limit.bytes", "64MB", 64_000_000),
@@ -120,6 +125,7 @@ def test_a_value_is_read_in_the_unit_of_its_key(name: str, given: object, read: 
         ("topology.workers", 1.0),
         ("topology.workers", "2"),
         ("topology.workers", None),
+        ("topology.max.replays", 0),
         ("topology.debug", "yes"),
         ("topology.debug", 1),
         ("topology.message.timeout.secs", -1),
@@ -128,6 +134,10 @@ def test_a_value_is_read_in_the_unit_of_its_key(name: str, given: object, read: 
         ("topology.message.timeout.secs", "-30s"),
         ("topology.message.timeout.secs", float("nan")),
         ("topology.message.timeout.secs", True),
+        ("topology.message.timeout.secs", 0),
+        ("topology.message.timeout.secs", 1e-9),
+        ("topology.message.timeout.secs", "500us"),
+        ("topology.tick.tuple.freq.secs", 1e-9),
         ("topology.message.timeout.secs", timedelta(seconds=-1)),
         ("topology.executor.outbox.hard.limit.bytes", "64 horses"),
         ("topology.executor.outbox.hard.limit.bytes", 1.5),
@@ -143,7 +153,18 @@ def test_a_wrong_value_is_named_with_what_it_must_be(name: str, value: object) -
     with pytest.raises(InvalidConfigError) as caught:
         topology_conf({name: value})
     (mistake,) = caught.value.mistakes
-    assert mistake == f"{name} is {value!r}: it must be {REGISTRY[name].kind.description}"
+    cause, _, hint = mistake.partition("\nhint: ")
+    assert cause == f"{name} is {value!r}: it must be {REGISTRY[name].kind.description}"
+    assert hint == "docs/reference/config.md has every key and what it takes"
+
+
+@pytest.mark.parametrize("name", ["message.timeout.secs", "error.throttle.interval.secs"])
+@pytest.mark.parametrize("value", [float("inf"), 1e300, "10001d"])
+def test_a_duration_without_end_is_named_with_the_longest(name: str, value: object) -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        topology_conf({f"topology.{name}": value})
+    (mistake,) = caught.value.mistakes
+    assert mistake == f"topology.{name} is {value!r}: it must be a duration of at most 10000d"
 
 
 def test_all_wrong_values_are_listed_at_once() -> None:
@@ -250,9 +271,9 @@ def test_a_file_is_read_and_an_absent_one_is_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load_file() == {}
+    assert load_file(find_file(None)) == {}
     Path("typhoon.yaml").write_text("topology.workers: 4\n", encoding="utf-8")
-    assert load_file() == {"topology.workers": 4}
+    assert load_file(find_file(None)) == {"topology.workers": 4}
 
 
 @pytest.mark.parametrize("text", ["- a list", "a: [", "just words"])
@@ -299,3 +320,90 @@ def test_checking_either_lists_mistakes_or_gives_values_that_check_again(
     assert checked.values.keys() == given_conf.keys()
     assert repr(check(checked.values).values) == repr(checked.values)
     topology_options({**defaults(), **checked.values})
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (b"a: [", "it is YAML"),
+        (b"- a list", "write lines such as topology.debug: true"),
+        (b"a: \xff", "save it as UTF-8"),
+        (b"topology.workers: 1\ntopology.workers: 2\n", "each key once"),
+        (b"a: {b: 1, c: 2, b: 3}", "each key once"),
+    ],
+    ids=["broken", "no mapping", "not UTF-8", "twice", "twice below"],
+)
+def test_a_file_that_is_wrong_has_a_hint(tmp_path: Path, content: bytes, hint: str) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_bytes(content)
+    with pytest.raises(InvalidConfigError) as caught:
+        load_file(file)
+    (mistake,) = caught.value.mistakes
+    assert mistake.startswith(str(file))
+    assert hint in mistake.partition("\nhint: ")[2]
+
+
+def test_what_a_key_that_stands_twice_is_called_and_where(tmp_path: Path) -> None:
+    file = tmp_path / "twice.yaml"
+    file.write_text("a: 1\nb: 2\na: 3\n", encoding="utf-8")
+    with pytest.raises(InvalidConfigError, match=r"the key 'a' stands there twice.*line 3"):
+        load_file(file)
+
+
+def test_a_merge_in_a_file_is_no_second_key(tmp_path: Path) -> None:
+    file = tmp_path / "merged.yaml"
+    file.write_text("a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [{x: 1}, {x: 2}]\n", encoding="utf-8")
+    assert load_file(file)["b"] == {"x": 1, "y": 2}
+
+
+def test_the_current_folder_s_file_comes_before_another_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    assert find_file(there) is None
+    (there / "typhoon.yaml").touch()
+    assert find_file(there) == there / "typhoon.yaml"
+    (here / "typhoon.yaml").touch()
+    assert find_file(there) == Path("typhoon.yaml")
+
+
+@pytest.mark.parametrize("name", ["storm.foo", "worker.xx", "drpc.q", "topology.zzzzzzzzzzzzzz"])
+def test_an_unknown_key_with_none_near_names_the_nearest_all_the_same(name: str) -> None:
+    (warning,) = check({name: 1}).warnings
+    assert f"{name} is not a known key; " in warning
+    nearest = warning.rpartition(" ")[2].strip("?").strip("'")
+    assert nearest in REGISTRY
+
+
+def test_keys_written_as_nested_yaml_are_told_of() -> None:
+    (warning,) = check({"topology": {"message": {"timeout.secs": 3}}}).warnings
+    assert "topology is a mapping, and taken for a key of your own" in warning
+    assert "topology.message.timeout.secs" in warning
+    assert check({"mine": {"workers": 2}}).warnings == ()
+
+
+def test_every_mistake_of_a_configuration_has_a_hint() -> None:
+    given = {5: 1, "topology.workers": 0, "topology.wrokers": 1, "storm.zzz": 2}
+    with pytest.raises(InvalidConfigError) as caught:
+        check(given, strict=True)
+    assert len(caught.value.mistakes) == 4
+    assert [one for one in caught.value.mistakes if "\nhint: " not in one] == []
+    with pytest.raises(InvalidConfigError) as caught:
+        parse_assignments(["topology.workers", "a=[1"])
+    assert [one for one in caught.value.mistakes if "\nhint: " not in one] == []
+
+
+def test_isolation_is_accepted_and_says_what_comes_of_it() -> None:
+    assert check({"topology.executor.isolation": "thread"}).warnings == ()
+    (warning,) = check({"topology.executor.isolation": "process"}, strict=True).warnings
+    assert "every executor is a thread of its worker" in warning
+    with pytest.raises(InvalidConfigError, match="'thread' or 'process'"):
+        check({"topology.executor.isolation": "fiber"})
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(2, 2.0), ("500ms", 0.5), (timedelta(0, 3), 3.0)])
+def test_a_duration_in_seconds(given: object, seconds: float) -> None:
+    assert read_duration(given) == seconds

@@ -3,10 +3,13 @@
 import copy
 import inspect
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
 from typhoon import errors
+from typhoon.cli._words import CommandLineError, say_error
 from typhoon.errors import (
     GroupingKeyError,
     IllegalTransitionError,
@@ -95,3 +98,39 @@ def test_an_illegal_transition_says_what_from_event_and_story() -> None:
     assert error.story == ("Submit → ACTIVE", "Kill")
     for part in ("word-count", "KILLED", "'Activate'", "Submit → ACTIVE → Kill"):
         assert part in str(error)
+
+
+@pytest.mark.parametrize("name", sorted(set(errors.__all__) - {"TyphoonError"}))
+def test_every_error_has_a_next_step(name: str) -> None:
+    cls = getattr(errors, name)
+    arguments = {
+        "InvalidTopologyError": (["no spout\nhint: add one"],),
+        "InvalidConfigError": (["topology.workers is 0\nhint: write 1"],),
+        "IllegalTransitionError": ("word-count", "KILLED", "Activate"),
+        "ImpossibleEventError": ("slot 6700", "EMPTY", "Heartbeat"),
+    }
+    assert "hint: " in str(cls(*arguments.get(name, ("it went wrong",))))
+
+
+def test_a_hint_that_the_message_brings_goes_before_others() -> None:
+    error = GroupingKeyError("no hash\nhint: group by text", hint="register one")
+    assert (error.message, error.hint) == ("no hash", "group by text")
+    assert str(error).count("hint:") == 1
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_the_command_line_says_where_more_is_told(
+    name: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = getattr(errors, name).__new__(getattr(errors, name))
+    TyphoonError.__init__(error, "it went wrong")
+    say_error(error)
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("more: ")]
+    page, _, anchor = line.removeprefix("more: ").partition("#")
+    headings = re.findall(r"^### (\w+)$", (root / page).read_text(encoding="utf-8"), re.M)
+    assert anchor in [heading.lower() for heading in headings]
+
+
+def test_a_wrong_command_line_is_told_of_by_help(capsys: pytest.CaptureFixture[str]) -> None:
+    say_error(CommandLineError("no such verb", hint="typhoon --help"))
+    assert capsys.readouterr().err == "error: no such verb\nhint: typhoon --help\n"

@@ -722,3 +722,17 @@ def test_chains_that_cannot_be() -> None:
     assert "Lines is a spout" in the_mistake(Lines.spec())
     assert "groups by field 'word'" in the_mistake(bolt(by="word")(lambda line: None))
     assert "3 is no spout" in "\n".join(mistakes(Topology.chain(3)))
+
+
+@pytest.mark.parametrize("make", [iter, map], ids=["iterator", "map"])
+def test_an_iterator_is_no_value(make):
+    @bolt(outputs=["n"])
+    def several(n):
+        return iter([n]) if make is iter else map(str, [n])
+
+    outlet = several.outlet
+    with pytest.raises(EmitError, match="gave an iterator to emit") as caught:
+        outlet.read(several(1))
+    assert caught.value.hint == "yield from it; or return (it,) if it is itself the value"
+    given = iter([1])
+    assert outlet.read((given,)).values == (given,)

@@ -7,13 +7,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import typer
 
 import typhoon
 import typhoon.components
 import typhoon.testing
 from typhoon import errors
-from typhoon.cli._app import app
 from typhoon.config import render_reference
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -64,7 +62,13 @@ def test_an_error_stands_with_those_whose_fault_it_is(name: str) -> None:
     assert f"\n### {name}\n" in section
 
 
-VERBS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+CLI: dict[str, Any] = runpy.run_path(str(REFERENCE.parents[1] / "scripts" / "cli_reference.py"))
+VERBS: dict[str, Any] = CLI["verbs"]()
+
+
+def test_the_options_are_up_to_date() -> None:
+    page = (REFERENCE / "cli.md").read_text(encoding="utf-8")
+    assert page == CLI["render_reference"](page), "run: .venv/bin/python scripts/cli_reference.py"
 
 
 def _section(verb: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from typhoon import bolt
 from typhoon.errors import InvalidTopologyError
 from typhoon.topology import (
     Bolt,
@@ -37,7 +38,9 @@ class Sink(Bolt):
 def mistakes(topology: Any, **options: Any) -> list[str]:
     with pytest.raises(InvalidTopologyError) as caught:
         topology_spec(topology, **options)
-    return list(caught.value.mistakes)
+    found = list(caught.value.mistakes)
+    assert [mistake for mistake in found if "\nhint: " not in mistake] == []
+    return found
 
 
 def of_bolt(cls: Any) -> list[str]:
@@ -123,9 +126,11 @@ def test_an_unknown_field() -> None:
 
 
 def test_an_unknown_field_of_a_named_stream_and_a_partial_key() -> None:
-    assert of_inputs(lambda split: {split["errors"]: Grouping.partial_key("q", "error")}) == [
-        "bolt 'b' groups by field 'q', but 'split' emits ['error'] on stream 'errors'"
-    ]
+    (mistake,) = of_inputs(lambda split: {split["errors"]: Grouping.partial_key("q", "error")})
+    assert mistake == (
+        "bolt 'b' groups by field 'q', but 'split' emits ['error'] on stream 'errors'\n"
+        "hint: there is 'error'"
+    )
 
 
 @pytest.mark.parametrize("name", ["fields", "partial_key"])
@@ -247,10 +252,11 @@ def test_a_parallelism_that_is_no_whole_number_of_at_least_one(par: Any) -> None
     builder = TopologyBuilder("t")
     builder.set_spout("lines", Lines, par)
     rule = "must be a whole number of at least 1"
-    assert mistakes(builder) == [f"spout 'lines': parallelism {rule}, not {par!r}"]
+    hint = "hint: write 1 or more, without quotes, or leave it out"
+    assert mistakes(builder) == [f"spout 'lines': parallelism {rule}, not {par!r}\n{hint}"]
     builder = TopologyBuilder("t")
     builder.set_spout("lines", Lines).set_num_tasks(par)
-    assert mistakes(builder) == [f"spout 'lines': tasks {rule}, not {par!r}"]
+    assert mistakes(builder) == [f"spout 'lines': tasks {rule}, not {par!r}\n{hint}"]
 
 
 @pytest.mark.parametrize("environment", [None, "test"])
@@ -272,6 +278,8 @@ def test_a_parallelism_for_another_environment(environment: str | None) -> None:
         ("on_error", None, "not None"),
         ("config", ["a"], "config is ['a'], which is no mapping of keys to values"),
         ("tick_freq_secs", -1, "topology.tick.tuple.freq.secs is -1: it must be a duration"),
+        ("tick_freq_secs", 1e-9, "secs is 1e-09: it must be a duration of at least 1ms, or 0"),
+        ("tick_freq_secs", 1e300, "secs is 1e+300: it must be a duration of at most 10000d"),
         ("tick_freq_secs", "soon", "topology.tick.tuple.freq.secs is 'soon': it must be"),
     ],
 )
@@ -427,7 +435,7 @@ def test_a_process_that_is_no_method_is_missing_and_odd() -> None:
             "bolt 'b': NoMethod has no method process"
             "\nhint: define process(self, tup) or process_many(self, tups)"
         ),
-        "bolt 'b': NoMethod.process is 3, no method",
+        "bolt 'b': NoMethod.process is 3, no method\nhint: define process(self, tup)",
     ]
 
 
@@ -450,9 +458,6 @@ def test_methods_that_are_fine_are_no_mistake() -> None:
         @staticmethod
         def process(tup: Any) -> None: ...
 
-        @classmethod
-        def process_many(cls, tups: Any) -> None: ...
-
         def initialize(self, *arguments: Any) -> None: ...
 
         def close(self, reason: str = "") -> None: ...
@@ -461,10 +466,15 @@ def test_methods_that_are_fine_are_no_mistake() -> None:
 
         def __init__(self, separator: str = " ") -> None: ...
 
+    class FineToo(Bolt):
+        @classmethod
+        def process_many(cls, tups: Any) -> None: ...
+
     builder = TopologyBuilder("t")
     builder.set_spout("lines", Lines)
     builder.set_bolt("b", Fine).shuffle_grouping("lines")
-    assert "b" in topology_spec(builder).components
+    builder.set_bolt("c", FineToo).shuffle_grouping("lines")
+    assert {"b", "c"} < topology_spec(builder).components.keys()
 
 
 def test_an_instance_that_needed_arguments_is_fine() -> None:
@@ -479,4 +489,63 @@ def test_a_configuration_that_is_no_mapping() -> None:
         config = "topology.workers"  # type: ignore[assignment]
         lines = Lines.spec()
 
-    assert mistakes(Odd) == ["config is 'topology.workers', which is no mapping of keys to values"]
+    (mistake,) = mistakes(Odd)
+    assert mistake == (
+        "config is 'topology.workers', which is no mapping of keys to values\n"
+        'hint: write a dict: {"topology.debug": True}'
+    )
+
+
+class Both(Bolt):
+    def process(self, tup: Any) -> None: ...
+
+    def process_many(self, tups: Any) -> None: ...
+
+
+class Many(Bolt):
+    def process_many(self, tups: Any) -> None: ...
+
+
+class OneOverMany(Many):
+    def process(self, tup: Any) -> None: ...
+
+
+class ManyOverOne(Sink):
+    def process_many(self, tups: Any) -> None: ...
+
+
+@pytest.mark.parametrize("cls", [Both, OneOverMany])
+def test_a_process_that_would_never_be_called(cls: Any) -> None:
+    (mistake,) = of_bolt(cls)
+    assert f"{cls.__name__} has process_many, so its process would never be called" in mistake
+
+
+@pytest.mark.parametrize("cls", [Many, ManyOverOne])
+def test_a_process_many_that_takes_over(cls: Any) -> None:
+    builder = TopologyBuilder("t")
+    builder.set_spout("lines", Lines)
+    builder.set_bolt("b", cls).shuffle_grouping("lines")
+    assert topology_spec(builder).components["b"].component is cls
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_in_flight", 3), ("timeout_secs", 1.5), ("ordered", True)]
+)
+def test_what_only_coroutines_heed(name: str, value: Any) -> None:
+    (mistake,) = of_bolt(type("Plain", (Sink,), {name: value}))
+    assert f"{name} is {value!r}, but process is not async, so it has no effect" in mistake
+    assert of_function(bolt(**{name: value})(lambda line: None)) == [mistake]
+
+
+def of_function(component: Any) -> list[str]:
+    """The mistakes of a topology whose only fault can be the bolt 'b', a function."""
+    builder = TopologyBuilder("t")
+    builder.set_spout("lines", Lines)
+    builder.set_bolt("b", component).shuffle_grouping("lines")
+    return mistakes(builder)
+
+
+def test_a_chain_says_how_a_chain_goes() -> None:
+    first, second, _ = mistakes(Topology.chain(Sink, Lines))
+    for mistake in (first, second):
+        assert mistake.endswith("hint: a chain begins with its only spout, and goes on with bolts")

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use pyo3::prelude::*;
 
 use typhoon_core::engine::{Clock, Desk, Mail, Shared};
-use typhoon_core::flow::TaskId;
+use typhoon_core::flow::{Emits, TaskId};
 
 use crate::clock::WorkerClock;
 use crate::component::{Kit, Request};
@@ -32,6 +32,7 @@ pub struct Stream {
     pub custom: Vec<(usize, Ref, Vec<TaskId>)>,
     /// Some subscriber runs on a thread without the GIL.
     pub rows: bool,
+    pub count: Arc<Emits>,
 }
 
 /// The way to the desk of a line that an event loop drives, between two steps of it: coroutines run there.
@@ -70,6 +71,8 @@ pub struct Handle {
     pub acking: bool,
     /// Keep what a spout emitted until its tree ends.
     pub keep_values: bool,
+    /// What nothing else can carry to another worker is pickled.
+    pub pickle: bool,
     pub threaded: bool,
     /// For a bolt of coroutines; and how many of them its executor runs.
     pub aside: Option<Arc<Aside>>,
@@ -89,8 +92,12 @@ pub struct Handle {
     pub live: AtomicBool,
     /// Emits by other threads that have not been carried out.
     pub foreign: AtomicUsize,
+    /// Its own thread waits in emit, for those who get its tuples.
+    pub waits_for_room: AtomicBool,
     /// Acks and fails of tuples that were settled before.
     pub again: AtomicU64,
+    /// It was said that emits of other threads are anchored to nothing.
+    pub told_unanchored: AtomicBool,
     /// Tuples whose id somebody asked for: weak references.
     pub ids: std::sync::Mutex<HashMap<String, Ref>>,
     /// Names of trees that failed or timed out and were not emitted again yet, and how many were.
@@ -132,6 +139,7 @@ impl Handle {
             streams,
             acking: options.acking,
             keep_values: options.max_replays.is_some(),
+            pickle: options.pickle,
             threaded,
             aside,
             in_flight,
@@ -146,7 +154,9 @@ impl Handle {
             relay_made: AtomicU64::new(0),
             live: AtomicBool::new(true),
             foreign: AtomicUsize::new(0),
+            waits_for_room: AtomicBool::new(false),
             again: AtomicU64::new(0),
+            told_unanchored: AtomicBool::new(false),
             ids: std::sync::Mutex::default(),
             to_replay: AtomicUsize::new(0),
             names: std::sync::Mutex::default(),
@@ -296,9 +306,14 @@ impl Handle {
         }
     }
 
-    /// Is the owner's thread in a call into this executor?
+    /// Is the owner's thread in a call into this executor, and in code that might wait for anybody?
     pub fn owner_is_calling(&self) -> bool {
-        !self.desk.load(Ordering::Relaxed).is_null()
+        !self.desk.load(Ordering::Relaxed).is_null() && !self.waits_for_room.load(Ordering::Relaxed)
+    }
+
+    /// What was emitted and has not left: by other threads, and by all threads together.
+    pub fn unsent(&self) -> usize {
+        self.foreign.load(Ordering::SeqCst) + self.shared.gauges[self.number].unsent()
     }
 
     /// Hand in a request for this task's executor.
@@ -350,6 +365,12 @@ impl Handle {
     #[getter]
     fn settled_again(&self) -> u64 {
         self.again.load(Ordering::Relaxed)
+    }
+
+    /// How many tuples this task has emitted, on all its streams.
+    #[getter]
+    fn emitted(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.count.emitted()).sum()
     }
 
     /// A coroutine that was started for this tuple has ended: ack the tuple, fail it, or (None) leave it as it is.

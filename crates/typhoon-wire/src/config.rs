@@ -21,6 +21,19 @@ impl fmt::Display for Address {
     }
 }
 
+/// The files for TLS 1.3, in PEM. Each end shows the other its certificate, and wants to see one from the same authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Our certificate, and what leads from it to the authority's.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// The certificates of the authorities that we trust; only those.
+    pub authority: PathBuf,
+    /// The DNS name that the certificate of whom we dial must have: the same for all workers, as they have no hosts of
+    /// their own.
+    pub name: String,
+}
+
 /// Who we are, and the limits that we keep.
 #[derive(Clone)]
 pub struct Config {
@@ -45,6 +58,8 @@ pub struct Config {
     pub window: usize,
     /// Connections that have come in and proved nothing yet. One more drops the oldest.
     pub half_open_limit: usize,
+    /// For all TCP connections, at both ends or at neither. Unix sockets never leave the machine.
+    pub tls: Option<Tls>,
 }
 
 impl Config {
@@ -62,6 +77,7 @@ impl Config {
             message_limit: 256 << 20,
             window: 4 << 20,
             half_open_limit: 32,
+            tls: None,
         }
     }
 }

@@ -63,6 +63,8 @@ counters! {
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
     pub peers: BTreeMap<u16, PeerFigures>,
+    /// Open at the moment: of sessions, dialled, come in.
+    pub connections: usize,
     /// Failed handshakes of all peers and strangers, by reason.
     pub refused: HashMap<Refusal, u64>,
 }
@@ -72,6 +74,7 @@ pub(crate) struct Ledger(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
+    connections: usize,
     peers: BTreeMap<u16, Arc<Counters>>,
     refused: HashMap<Refusal, u64>,
 }
@@ -85,10 +88,15 @@ impl Ledger {
         *self.lock().refused.entry(why).or_default() += 1;
     }
 
+    pub fn connections(&self, count: usize) {
+        self.lock().connections = count;
+    }
+
     pub fn read(&self) -> Figures {
         let inner = self.lock();
         Figures {
             peers: inner.peers.iter().map(|(peer, c)| (*peer, c.read())).collect(),
+            connections: inner.connections,
             refused: inner.refused.clone(),
         }
     }

@@ -64,6 +64,8 @@ pub enum Refusal {
     TimedOut = 8,
     /// Too many connections had proved nothing, and this was the oldest.
     Crowded = 9,
+    /// The connection is not TLS, or the other end's certificate is not what we want.
+    Tls = 10,
 }
 
 impl Refusal {
@@ -79,6 +81,7 @@ impl Refusal {
             Stale,
             TimedOut,
             Crowded,
+            Tls,
         ]
         .into_iter()
         .find(|refusal| *refusal as u8 == code)
@@ -107,6 +110,7 @@ impl fmt::Display for Refusal {
             Refusal::Secret => "another secret",
             Refusal::Stale => "a later attempt has succeeded",
             Refusal::TimedOut => "no handshake in time",
+            Refusal::Tls => "no TLS, or a certificate that is not trusted",
             Refusal::Crowded => "too many connections without a handshake",
         })
     }

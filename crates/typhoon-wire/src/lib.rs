@@ -24,7 +24,7 @@ mod links;
 mod peer;
 mod session;
 
-pub use config::{Address, Config};
+pub use config::{Address, Config, Tls};
 pub use figures::{Figures, PeerFigures};
 pub use handler::{Handler, Lost, Refusal};
 pub use links::{Links, Ringer};

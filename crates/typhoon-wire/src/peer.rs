@@ -126,7 +126,7 @@ impl Present {
         self.backoff = (self.backoff * 2).min(BACKOFF_LIMIT);
     }
 
-    /// A connection has carried a frame.
+    /// A connection has carried something.
     pub fn worked(&mut self) {
         self.backoff = BACKOFF;
     }

@@ -6,12 +6,12 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from typhoon.cli import _bench, _dev, _doctor, _graph, _new, _run, _version
-from typhoon.cli._words import CommandLineError, say_error
+from typhoon.cli._words import CommandLineError, abandon_stdout, say, say_error
 from typhoon.errors import TyphoonError
 
 EXIT_DONE = 0
@@ -36,8 +36,21 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        _version.version()
+        raise typer.Exit
+
+
 @app.callback()
-def typhoon() -> None:
+def typhoon(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="As typhoon version."
+        ),
+    ] = False,
+) -> None:
     """Stream processing in Python, every tuple accounted for."""
 
 
@@ -53,7 +66,8 @@ app.command("version")(_version.version)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (default: the process's own); return the exit status.
 
-    0 it is done, 1 it failed, 2 the command line was wrong, 130 it was stopped by a second Ctrl-C.
+    0 it is done, 1 it failed, 2 the command line was wrong, 130 it was stopped by a second Ctrl-C,
+    143 by a second SIGTERM.
     What the user can mend is told on stderr without a traceback. Does not return, but ends the
     process, if a component is still inside a call: the interpreter cannot shut down around it.
     """
@@ -83,29 +97,28 @@ def _main(arguments: Sequence[str] | None) -> int:
         return EXIT_FAILED
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our stdout has gone: nothing left to tell it
-        _abandon_stdout()
-        return EXIT_FAILED
+    except BrokenPipeError:  # the reader of our stdout has gone: it has read enough
+        abandon_stdout()
+        return EXIT_DONE
+    except SystemExit as error:  # what typer makes of the same
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        abandon_stdout()
+        return EXIT_DONE
     except OSError as error:
-        _abandon_stdout()
+        abandon_stdout()
         hint = "is the disk full that standard output goes to?"
         say_error(TyphoonError(f"what was found out could not be written: {error}", hint=hint))
         return EXIT_FAILED
     return status if isinstance(status, int) else EXIT_DONE
 
 
-def _abandon_stdout() -> None:
-    """Let go of what could not be written, or the interpreter tries once more when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-
-
 def _wrong_command_line(error: Any) -> int:
     message = error.format_message()
-    if not message:  # no verb at all: the help has been shown
-        return EXIT_WRONG_COMMAND_LINE
     context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
+        say(message.rstrip())
+        return EXIT_WRONG_COMMAND_LINE
     verb = context.command_path if context is not None else "typhoon"
     say_error(CommandLineError(message, hint=f"{verb} --help shows what it takes"))
     return EXIT_WRONG_COMMAND_LINE

@@ -99,7 +99,8 @@ def _run(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "typhoon.cli", "run", *arguments, f"--ends-with={theirs}"],
+            # -P: or a file of this folder could hide a module that typhoon needs.
+            [sys.executable, "-P", "-m", "typhoon.cli", "run", *arguments, f"--ends-with={theirs}"],
             pass_fds=[theirs],
         )
     except BaseException:

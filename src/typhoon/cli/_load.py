@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib.util
 import sys
@@ -12,8 +13,8 @@ from typing import Any
 
 from typhoon.cli._streamparse import prepare, root_of
 from typhoon.cli._words import CommandLineError
-from typhoon.errors import TopologyFileError, TyphoonError
-from typhoon.topology import Declaration, Topology, TopologyBuilder, TopologySpec
+from typhoon.errors import InvalidTopologyError, TopologyFileError, TyphoonError
+from typhoon.topology import Declaration, Topology, TopologyBuilder, TopologySpec, check_name
 
 
 def load_topology(target: str) -> tuple[str, Any]:
@@ -49,8 +50,14 @@ def file_of(target: str) -> Path:
 
 
 def default_name(target: str) -> str:
-    """The name that a topology runs under if none is given: that of its file."""
-    return file_of(target).stem.replace("_", "-")
+    """The name that a topology runs under if none is given: that of its file, or a plain one where
+    a topology cannot have that."""
+    name = file_of(target).stem.strip("_ ").replace("_", "-")
+    try:
+        check_name(name)
+    except InvalidTopologyError:
+        return "topology"
+    return name
 
 
 def topology_file(target: str) -> Path:
@@ -153,7 +160,7 @@ def topologies(module: ModuleType) -> dict[str, Any]:
         for name, value in all_of_them.items()
         if not (isinstance(value, type) and (value in classes_of_objects or _is_empty(value)))
     }
-    own = {name: value for name, value in chosen.items() if _is_own(value, module)}
+    own = {name: value for name, value in chosen.items() if _is_own(name, value, module)}
     return own or chosen
 
 
@@ -164,8 +171,22 @@ def is_topology(value: Any) -> bool:
     return isinstance(value, Topology | TopologyBuilder | TopologySpec)
 
 
-def _is_own(value: Any, module: ModuleType) -> bool:
-    return not isinstance(value, type) or value.__module__ == module.__name__
+def _is_own(name: str, value: Any, module: ModuleType) -> bool:
+    if isinstance(value, type):
+        return value.__module__ == module.__name__
+    return name not in _imported(module)
+
+
+def _imported(module: ModuleType) -> set[str]:
+    """The names that the file of ``module`` takes over from others: objects do not say where they
+    were made."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(Path(str(module.__file__)).read_bytes())):
+        if isinstance(node, ast.ImportFrom):
+            for one in node.names:
+                there = sys.modules.get(node.module or "") if one.name == "*" else None
+                names.update(vars(there) if there is not None else [one.asname or one.name])
+    return names
 
 
 def _is_empty(topology: type) -> bool:

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,8 +20,8 @@ from typhoon.cli._pause import Pause, breakpoint_in, foreign_debugger
 from typhoon.cli._streamparse import settings, warn_about_globals
 from typhoon.cli._tap import Tap, with_tap, without_tap
 from typhoon.cli._view import open_view, summary
-from typhoon.cli._words import CommandLineError, say, start_logging
-from typhoon.errors import InvalidConfigError
+from typhoon.cli._words import CommandLineError, abandon_stdout, say, start_logging, write_out
+from typhoon.errors import InvalidConfigError, InvalidTopologyError
 
 if TYPE_CHECKING:
     from typhoon.cli._view import View
@@ -40,25 +40,34 @@ SWITCH_S = 0.0005
 
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("-c", metavar="KEY=VALUE", help="One key of the configuration; repeat for more."),
+    typer.Option(
+        "-c", metavar="KEY=VALUE", help="One key of the configuration, as YAML; repeat for more."
+    ),
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="Configuration to read instead of typhoon.yaml."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The configuration to read; else typhoon.yaml here, or beside APP.py.",
+    ),
 ]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", metavar="N", min=1, help="How many worker processes."),
 ]
 For = Annotated[
-    str | None, typer.Option("--for", metavar="30s", help="Drain and end after this time.")
+    str | None,
+    typer.Option("--for", metavar="30s", help="Drain and end after this time: 500ms, 5m, 1m30s."),
 ]
 Plain = Annotated[
     bool, typer.Option("--plain", help="One line a second in place of the live table.")
 ]
 Strict = Annotated[
     bool,
-    typer.Option("--strict", help="Unknown keys are errors; exit 1 if any tuple failed."),
+    typer.Option(
+        "--strict", help="Unknown keys are errors; exit 1 if a tuple failed or a component raised."
+    ),
 ]
 Name = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="The topology's name (the file's).")
@@ -103,27 +112,26 @@ def run(
 ) -> int:
     """Run a topology here until it has no more data. Ctrl-C drains, twice stops at once."""
     orders = Orders(None if duration is None else seconds(duration, "--for"), leader)
-    with orders.taken_from_signals(), orders.pause.installed():
-        start_logging(verbose)
-        from typhoon.local import Origin
+    try:
+        with orders.taken_from_signals(), orders.pause.installed():
+            start_logging(verbose)
+            from typhoon.local import Origin
 
-        given = _given(assignments or [], workers, strict)
-        spec, conf = _topology(target, config, given, environment)
-        conf = _without_time_outs(target, conf)
-        view = open_view(plain or foreign_debugger())
-        wanted = Wanted(
-            name or default_name(target),
-            spec,
-            conf,
-            strict,
-            tuple(taps or ()),
-            limit,
-            Origin((module_of(target),), BEFORE) if spec_workers(spec, conf) > 1 else None,
-        )
-        running = _run(wanted, view, as_json, orders)
-    if as_json:
-        sys.stdout.write(json.dumps(running.stats.to_dict()) + "\n")
-    sys.stdout.flush()
+            given = _given(assignments or [], workers, strict)
+            called = _name(default_name(target) if name is None else name)
+            view = open_view(
+                plain or foreign_debugger()
+            )  # before files of the project hide modules
+            spec, conf = _topology(target, config, given, environment)
+            conf = _without_time_outs(target, conf)
+            origin = Origin((module_of(target),), BEFORE) if spec_workers(spec, conf) > 1 else None
+            if origin is not None:
+                _refuse_breakpoint(target)
+            wanted = Wanted(called, spec, conf, strict, tuple(taps or ()), limit, origin)
+            running = _run(wanted, view, as_json, orders)
+    except StopNow as stopped:
+        return stopped.status
+    write_out(json.dumps(running.stats.to_dict()) + "\n" if as_json else "")
     return _status(running, strict)
 
 
@@ -135,35 +143,38 @@ def _given(assignments: list[str], workers: int | None, strict: bool) -> dict[st
         given = parse_assignments(assignments)
         check(given, strict=strict)
     except InvalidConfigError as error:
-        raise CommandLineError(str(error), hint="write -c key=value") from error
+        raise CommandLineError(str(error)) from error
     if workers is not None:
         given["topology.workers"] = workers
     return given
+
+
+def _name(name: str) -> str:
+    """``name``, if a topology can have it."""
+    from typhoon.topology import check_name
+
+    try:
+        check_name(name)
+    except InvalidTopologyError as error:
+        raise CommandLineError(f"--name: {error.mistakes[0]}") from error
+    return name
 
 
 def _topology(
     target: str, config: Path | None, given: dict[str, Any], environment: str | None
 ) -> tuple[TopologySpec, dict[str, Any]]:
     """The checked topology and its configuration: a file's, the topology's over it, then ours."""
-    from typhoon.config import load_file
+    from typhoon.config import find_file, load_file
     from typhoon.topology import topology_spec
 
     if config is not None and not config.is_file():
         raise CommandLineError(f"--config: there is no file {config}", hint="give a YAML file")
-    file = load_file(config or _project_file(target))
+    file = load_file(config or find_file(project_folder(target)))
     _, topology = load_topology(target)
     environment, theirs = settings(file_of(target), environment)
     warn_about_globals(file_of(target))
-    spec = topology_spec(topology, environment=environment, config=given)
-    return spec, {**file, **theirs, **spec.config, **given}
-
-
-def _project_file(target: str) -> Path | None:
-    """``typhoon.yaml`` beside the application; None where there is one in this folder, or none."""
-    from typhoon.config import FILE_NAME
-
-    beside = project_folder(target) / FILE_NAME
-    return beside if not Path(FILE_NAME).is_file() and beside.is_file() else None
+    spec = topology_spec(topology, environment, given, under={**file, **theirs})
+    return spec, dict(spec.config)
 
 
 def _without_time_outs(target: str, conf: dict[str, Any]) -> dict[str, Any]:
@@ -173,6 +184,15 @@ def _without_time_outs(target: str, conf: dict[str, Any]) -> dict[str, Any]:
         return conf
     say(f"note: {where} calls breakpoint(), so no message times out in this run")
     return {**conf, "topology.enable.message.timeouts": False}
+
+
+def _refuse_breakpoint(target: str) -> None:
+    where = breakpoint_in(project_folder(target))
+    if where is not None:
+        raise CommandLineError(
+            f"{where} calls breakpoint(), and only this process has the terminal",
+            hint="leave out --workers (and topology.workers) to debug",
+        )
 
 
 def spec_workers(spec: TopologySpec, conf: dict[str, Any]) -> int:
@@ -204,7 +224,7 @@ class Ended:
 
 
 def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
-    from typhoon.local import NOWHERE, LocalCluster
+    from typhoon.local import LocalCluster
 
     if any(component.threaded for component in wanted.spec.components.values()):
         sys.setswitchinterval(SWITCH_S)
@@ -217,18 +237,28 @@ def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
     # Where standard output carries data, what components print goes to the words, on stderr.
     words = redirect_stdout(sys.stderr) if as_json or tap is not None else nullcontext()
     orders.pause.view = view
-    processes = wanted.origin is not None
-    cluster = LocalCluster(processes=processes, origin=wanted.origin or NOWHERE)
-    with words, cluster, view:
-        orders.begin()  # before there is a thread that an exception here would leave running
-        topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)
-        if quota is not None:
-            quota.emitted = topology.emitted_by_spouts
-        clean = _follow(topology, view, orders, enough)
-    if tap is not None and tap.error is not None:
-        raise tap.error
+    origin = wanted.origin
+    if origin is not None and tap is not None:
+        origin = replace(origin, on_tapped=tap.show)
+    cluster = LocalCluster(processes=origin is not None, origin=origin)
+    topology = None
+    try:
+        with words, cluster, view:
+            orders.begin()  # before there is a thread that an exception here would leave running
+            topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)
+            if quota is not None:
+                quota.emitted = topology.emitted_by_spouts
+            clean = _follow(topology, view, orders, enough)
+    except StopNow:
+        if topology is not None and orders.are_the_users:
+            say(summary(without_tap(topology.stats())))
+        raise
     ended = Ended(without_tap(topology.stats()), topology.failure, clean)
-    if ended.failure is None:
+    if tap is not None and isinstance(tap.error, BrokenPipeError):
+        abandon_stdout()  # the reader has gone: as if --limit had been reached
+    elif tap is not None and tap.error is not None:
+        raise tap.error
+    elif ended.failure is None:
         say(summary(ended.stats))
     return ended
 

@@ -222,6 +222,14 @@ class LiveView:
     first_s = 0.2
 
     def __init__(self) -> None:
+        # 75 ms that one without a terminal saves; now, since a file of the project may hide rich.
+        import rich.live
+        import rich.table
+        import rich.text
+
+        from typhoon.cli._console import SharedConsole
+
+        self._live_class, self._console = rich.live.Live, SharedConsole
         self._progress = Progress()
         self._live: Any = None
         self._out = sys.stdout
@@ -260,12 +268,8 @@ class LiveView:
         self._paused = False
 
     def _start(self) -> None:
-        from rich.live import Live  # 75 ms that a short run, or one without a terminal, saves
-
-        from typhoon.cli._console import SharedConsole
-
-        self._live = Live(
-            console=SharedConsole(self._drawing),
+        self._live = self._live_class(
+            console=self._console(self._drawing),
             auto_refresh=False,
             transient=True,
             redirect_stdout=sys.stdout.isatty(),

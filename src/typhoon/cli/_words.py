@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
+from typhoon import errors
 from typhoon.errors import TyphoonError
 
 
@@ -19,8 +21,26 @@ def say(line: str) -> None:
 
 
 def say_error(error: BaseException) -> None:
-    """``error: cause`` and, where there is one, ``hint: next step``."""
+    """``error: cause``, ``hint: next step`` and, for those that have one, ``more:`` its heading."""
     say(f"error: {str(error) or type(error).__name__}")
+    if type(error).__name__ in errors.__all__:
+        say(f"more: {errors.PAGE}#{type(error).__name__.lower()}")
+
+
+def write_out(text: str) -> None:
+    """Data to standard output. Its reader may have gone, as ``head`` does: that is no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        abandon_stdout()
+
+
+def abandon_stdout() -> None:
+    """Let go of what could not be written, or the interpreter tries once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 class _Log(logging.Handler):

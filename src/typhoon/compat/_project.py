@@ -76,7 +76,8 @@ def _read(config: Path) -> Mapping[str, Any]:
     except ValueError as error:
         if not (config.parent / "topologies").is_dir():
             return {}  # somebody else's file
-        raise InvalidConfigError([f"{config} is no JSON: {error}"]) from error
+        mistake = f"{config} is no JSON: {error}\nhint: mend it where the error says"
+        raise InvalidConfigError([mistake]) from error
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

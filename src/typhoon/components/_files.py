@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -50,7 +50,7 @@ class FileLines(ReliableSpout):
         start_at: Mapping[str, int] | None = None,
     ) -> None:
         check_encoding(encoding)
-        self.paths = paths
+        self.paths = None if paths is None else _listed(paths)
         self.encoding = encoding
         self.errors = errors
         self.follow = follow
@@ -110,8 +110,10 @@ class FileLines(ReliableSpout):
         super().fail(tup_id)
         self._settle_if_given_up(tup_id)
 
-    def fail_by_worker_death(self, tup_id: Any, max_worker_deaths: int) -> None:
-        super().fail_by_worker_death(tup_id, max_worker_deaths)
+    def fail_by_worker_death(
+        self, tup_id: Any, max_worker_deaths: int, death: Hashable = None
+    ) -> None:
+        super().fail_by_worker_death(tup_id, max_worker_deaths, death)
         self._settle_if_given_up(tup_id)
 
     def close(self) -> None:
@@ -175,20 +177,37 @@ class _Marks:
         return reached
 
 
+def _listed(paths: Any) -> list[str | os.PathLike[str]]:
+    """The paths and patterns in ``paths``; ``TypeError`` for what can be none."""
+    several = isinstance(paths, Iterable) and not isinstance(paths, str | bytes | os.PathLike)
+    given = list(paths) if several else [paths]
+    for one in given:
+        if not isinstance(one, str | os.PathLike):
+            raise TypeError(
+                f"FileLines takes a path, a pattern or a list of such, not {one!r}\n"
+                "hint: FileLines('logs/*.txt')"
+            )
+    return given
+
+
 def _names(paths: Paths | None) -> list[str]:
     """The files that ``paths`` means, each once."""
     if paths is None:
         raise ValueError(
             f"FileLines was given no path\nhint: FileLines('book.txt'), or -c {PATH_KEY}=book.txt"
         )
-    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    given = _listed(paths)
     found: dict[str, None] = {}
     for one in given:
         path = os.fspath(one)
         names = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - keeps the form in which the path was given
         if not names:
-            raise FileNotFoundError(f"there is no file {path!r}")
+            raise FileNotFoundError(
+                f"there is no file {path!r}\nhint: mind its spelling, and the folder {Path.cwd()}"
+            )
         found.update(dict.fromkeys(name for name in names if not Path(name).is_dir()))
+    if not given:
+        raise ValueError("FileLines was given an empty list\nhint: FileLines('book.txt')")
     if not found:
         raise FileNotFoundError(f"{given!r} are folders\nhint: name files, as in 'folder/*.txt'")
     return list(found)

@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     from typhoon.topology import ComponentSpec
 
 
+class _Refusal:
+    """Why a ``QueueSpout``, a class or an instance, cannot run; None if it can."""
+
+    def __get__(self, instance: object | None, owner: type) -> str | None:
+        if getattr(owner if instance is None else instance, "outputs", None):
+            return None
+        return (
+            "a QueueSpout without outputs, so that nothing can be put into it\n"
+            'hint: name the fields: QueueSpout(["user", "page"])'
+        )
+
+
 class QueueSpout(Spout):
     """Emits what is put into it while the topology runs: ``await topology["clicks"].put(values)``.
 
@@ -29,6 +41,8 @@ class QueueSpout(Spout):
     """
 
     maxsize: int = 1000
+    _tells_of_failures = True
+    refusal = _Refusal()
 
     def __init__(
         self, outputs: Iterable[str | Stream] | type | None = None, *, maxsize: int | None = None
@@ -36,8 +50,12 @@ class QueueSpout(Spout):
         if outputs is not None:
             self.outputs = outputs  # type: ignore[misc]  # what a class says of all, one says here
         if maxsize is not None:
-            if maxsize < 1:
-                raise ValueError(f"maxsize must be a whole number of at least 1, not {maxsize!r}")
+            given: Any = maxsize
+            if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+                raise ValueError(
+                    f"maxsize must be a whole number of at least 1, not {maxsize!r}\n"
+                    "hint: how many tuples may be under way, as in maxsize=100"
+                )
             self.maxsize = maxsize
 
     @staticmethod

@@ -7,7 +7,7 @@ import select
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from typhoon.components._lines import check_encoding, text_of
@@ -74,8 +74,10 @@ class StdinLines(ReliableSpout):
         super().fail(tup_id)
         self._forget_if_done(tup_id)
 
-    def fail_by_worker_death(self, tup_id: Any, max_worker_deaths: int) -> None:
-        super().fail_by_worker_death(tup_id, max_worker_deaths)
+    def fail_by_worker_death(
+        self, tup_id: Any, max_worker_deaths: int, death: Hashable = None
+    ) -> None:
+        super().fail_by_worker_death(tup_id, max_worker_deaths, death)
         self._forget_if_done(tup_id)
 
     def _forget_if_done(self, tup_id: int) -> None:

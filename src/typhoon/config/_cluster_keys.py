@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typhoon.config._key import CLUSTER, FIXED, JVM, UNREAD, Key
+from typhoon.config._key import CLUSTER, FIXED, JVM, WORKERS, Key
 from typhoon.config._kinds import (
     Kind,
     anything,
@@ -26,6 +26,10 @@ _MS = duration("ms")
 
 def _key(name: str, default: object, kind: Kind, doc: str, unit: str = "") -> Key:
     return Key(name, default, kind, doc, unit, CLUSTER)
+
+
+def _worker(name: str, default: object, kind: Kind, doc: str, unit: str = "") -> Key:
+    return Key(name, default, kind, doc, unit, WORKERS)
 
 
 NIMBUS = (
@@ -53,41 +57,41 @@ NIMBUS = (
 
 SUPERVISOR = (
     _key("supervisor.slots.ports", [6700, 6701, 6702, 6703], ports, "one worker may run per port"),
-    _key(
+    _worker(
         "supervisor.worker.timeout.secs", 30, _SECS, "a worker silent for so long is killed", "secs"
     ),
-    _key("supervisor.worker.start.timeout.secs", 120, _SECS, "the same while it starts", "secs"),
-    _key(
+    _worker("supervisor.worker.start.timeout.secs", 120, _SECS, "the same while it starts", "secs"),
+    _worker(
         "supervisor.worker.shutdown.sleep.secs",
         3,
         _SECS,
         "a worker that was asked to end may take so long before it is killed",
         "secs",
     ),
-    _key(
+    _worker(
         "supervisor.worker.max.restarts",
         10,
         whole(0),
         "a slot whose worker was started again so often, and never lasted, gives up",
     ),
-    _key(
+    _worker(
         "supervisor.worker.restart.window.secs", 600, _SECS, "time in which restarts count", "secs"
     ),
-    _key(
+    _worker(
         "supervisor.worker.lasting.secs",
         10,
         _SECS,
         "a worker that ran for so long has lasted: the restarts before it are forgotten",
         "secs",
     ),
-    _key(
+    _worker(
         "supervisor.worker.back.off.secs",
         0.05,
         _SECS,
         "pause before the second restart in a row, the first has none; it doubles each time",
         "secs",
     ),
-    _key("supervisor.worker.max.back.off.secs", 5, _SECS, "longest such pause", "secs"),
+    _worker("supervisor.worker.max.back.off.secs", 5, _SECS, "longest such pause", "secs"),
     _key("supervisor.memory.capacity.mb", 4096, number(), "memory that it offers", "MB"),
     _key("supervisor.cpu.capacity", 400, number(), "processors that it offers; 100 is a core", "%"),
     _key("supervisor.run.worker.as.user", False, boolean, "workers run as who submitted them"),
@@ -103,22 +107,43 @@ WORKER = (
         "a link between two workers that cannot resume for so long fails what it carried",
         unit="secs",
         field="link_timeout_s",
-        effect=UNREAD,
+        effect=WORKERS,
     ),
+    _worker(
+        "worker.link.transport",
+        "unix",
+        choice("unix", "tcp"),
+        "how the workers of one machine are linked",
+    ),
+    _worker(
+        "worker.link.tls.certificate",
+        None,
+        optional(text),
+        "a PEM file with a worker's certificate: links over TCP use TLS; null: they do not",
+    ),
+    _worker("worker.link.tls.key", None, optional(text), "a PEM file with its key"),
+    _worker("worker.link.tls.authorities", None, optional(text), "PEM: whose certificates count"),
+    _worker("worker.link.tls.name", "typhoon-worker", text, "the DNS name in each certificate"),
     _key("worker.orphan.timeout.secs", 600, _SECS, "a worker nobody adopts ends itself", "secs"),
     _key(
         "worker.max.timeout.secs", 600, _SECS, "upper bound of topology.worker.timeout.secs", "secs"
     ),
-    _key("worker.heartbeat.frequency.secs", 1, _SECS, "between two heartbeats of a worker", "secs"),
-    _key("worker.memory.limit.mb", None, optional(number()), "a worker above it is killed", "MB"),
-    _key(
+    _worker(
+        "worker.heartbeat.frequency.secs", 1, _SECS, "between two heartbeats of a worker", "secs"
+    ),
+    _worker(
+        "worker.memory.limit.mb", None, optional(number()), "a worker above it is killed", "MB"
+    ),
+    _worker(
         "worker.log.level",
         "INFO",
         choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
         "what a worker logs: this and what is worse",
     ),
-    _key("worker.log.file.size", 100_000_000, size(), "a log of that size is begun anew", "bytes"),
-    _key("worker.log.files", 10, whole(1), "logs of a worker's port that are kept"),
+    _worker(
+        "worker.log.file.size", 100_000_000, size(), "a log of that size is begun anew", "bytes"
+    ),
+    _worker("worker.log.files", 10, whole(1), "logs of a worker's port that are kept"),
     Key("worker.childopts", "-Xmx%HEAP-MEM%m", anything, "options of workers' java", effect=JVM),
     Key("worker.heap.memory.mb", 768, number(), "Java heap of a worker", "MB", JVM),
 )

@@ -5,7 +5,7 @@ Defaults are Storm's unless the line says why not.
 
 from __future__ import annotations
 
-from typhoon.config._key import UNREAD, Key
+from typhoon.config._key import THREADS, UNREAD, Key
 from typhoon.config._kinds import (
     boolean,
     choice,
@@ -46,6 +46,13 @@ SHAPE = (
         field="executor_threads",
     ),
     Key(
+        "topology.executor.isolation",
+        "thread",
+        choice("thread", "process"),
+        "process asks for a process for each executor; until there are such, they run as threads",
+        effect=THREADS,
+    ),
+    Key(
         "topology.worker.shared.thread.pool.size",
         4,
         whole(1),
@@ -66,7 +73,7 @@ ACKING = (
     Key(
         "topology.message.timeout.secs",
         30,
-        duration("secs"),
+        duration("secs", "1ms"),
         "a tuple whose tree is not complete fails between once and twice this time after its emit",
         unit="secs",
         field="message_timeout_s",
@@ -90,7 +97,7 @@ ACKING = (
     Key(
         "topology.max.replays",
         None,
-        optional(whole(0)),
+        optional(whole(1)),
         "a tree that failed this often goes to its spout's __dead_letter; null: never",
         field="max_replays",
     ),
@@ -100,7 +107,6 @@ ACKING = (
         whole(1),
         "a tuple that was held by this many workers that died is given up",
         field="max_worker_deaths",
-        effect=UNREAD,
     ),
 )
 
@@ -127,7 +133,8 @@ QUEUES = (
         "topology.executor.outbox.hard.limit.bytes",
         256 << 20,
         size(),
-        "an emit beyond this much unsent output of one executor raises BackPressureError",
+        "an emit beyond this much unsent output of one executor raises BackPressureError; values "
+        "are not weighed: each tuple counts for 192 bytes, so this limits their number",
         unit="bytes",
         field="outbox_hard_limit_bytes",
     ),
@@ -154,9 +161,8 @@ ROUTING = (
         "topology.disable.loadaware.messaging",
         False,
         boolean,
-        "shuffle takes turns whether or not a task is behind",
+        "shuffle takes turns whether or not a task is behind, or near",
         field="disable_loadaware",
-        effect=UNREAD,
     ),
 )
 
@@ -167,7 +173,6 @@ VALUES = (
         boolean,
         "values that the codec does not know cross to another worker pickled; false: an error",
         field="fall_back_on_pickle",
-        effect=UNREAD,
     ),
     Key(
         "topology.testing.always.try.serialize",
@@ -199,7 +204,7 @@ WATCHING = (
     Key(
         "topology.tick.tuple.freq.secs",
         None,
-        optional(duration("secs")),
+        optional(duration("secs", "1ms", or_zero=True)),
         "how often a bolt's process_tick is called; null or 0: never",
         unit="secs",
         field="tick_freq_s",

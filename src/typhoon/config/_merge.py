@@ -13,6 +13,9 @@ from typhoon.config._key import Key
 from typhoon.config._registry import REGISTRY, defaults, is_ours, nearest
 from typhoon.errors import InvalidConfigError
 
+PAGE = "docs/reference/config.md"
+"""Where each key is told of."""
+
 
 class CheckedConf(NamedTuple):
     """``values`` has every key, each in its own unit; ``warnings`` are sentences for the log."""
@@ -65,17 +68,17 @@ def check(
     prefix = f"{where}: " if where else ""
     for name, value in given.items():
         if not isinstance(name, str):
-            mistakes.append(f"{prefix}a key must be text, not {name!r}")
+            mistakes.append(f"{prefix}a key must be text, not {name!r}\nhint: put it in quotes")
             continue
         try:
             values[name] = read_value(name, value)
         except ValueError as error:
-            mistakes.append(f"{prefix}{error}")
-        for oddity in _oddities(name, value):
+            mistakes.append(f"{prefix}{error}\nhint: {PAGE} has every key and what it takes")
+        for oddity, hint in _oddities(name, value):
             if strict and name not in REGISTRY:
-                mistakes.append(f"{prefix}{oddity}")
+                mistakes.append(f"{prefix}{oddity}\nhint: {hint}")
             else:
-                warnings.append(f"{prefix}{oddity}")
+                warnings.append(f"{prefix}{oddity}; {hint}" if hint else f"{prefix}{oddity}")
     if mistakes:
         raise InvalidConfigError(mistakes)
     return CheckedConf(values, tuple(warnings))
@@ -88,19 +91,42 @@ def read_value(name: str, value: Any) -> Any:
         return value
     try:
         return key.kind.read(value)
-    except ValueError:
-        raise ValueError(f"{name} is {value!r}: it must be {key.kind.description}") from None
+    except ValueError as error:
+        raise ValueError(f"{name} is {value!r}: it must be {error}") from None
 
 
-def _oddities(name: str, value: Any) -> Iterator[str]:
+def _oddities(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """What is odd about a key and its value, and what may have been meant."""
     key: Key | None = REGISTRY.get(name)
-    if key is None:
-        if is_ours(name):
-            near = nearest(name)
-            hint = f"; did you mean {near!r}?" if near else ""
-            yield f"{name} is not a known key{hint}"
-    elif not key.has_effect and value != key.default:
-        yield f"{name} is {key.effect}"
+    if key is not None:
+        if not key.has_effect and value != key.default:
+            yield f"{name} is {key.effect}", ""
+    elif is_ours(name):
+        yield f"{name} is not a known key", nearest(name)
+    elif isinstance(value, Mapping) and (inner := _nested_key(name, value)):
+        yield (
+            f"{name} is a mapping, and taken for a key of your own",
+            f"typhoon's keys are written in one line: {inner}",
+        )
+
+
+def _nested_key(name: str, value: Mapping[Any, Any]) -> str | None:
+    """A key of ours that was written as YAML nests them, if ``value`` holds one."""
+    for key, inner in value.items():
+        full = f"{name}.{key}"
+        if full in REGISTRY:
+            return full
+        if isinstance(inner, Mapping) and (found := _nested_key(full, inner)):
+            return found
+    return None
+
+
+def no_mapping(given: Any) -> str:
+    """The mistake of whoever gives ``given`` for a configuration."""
+    return (
+        f"configuration is {given!r}, which is no mapping of keys to values\n"
+        'hint: write a dict: {"topology.debug": True}'
+    )
 
 
 def _flatten(layers: tuple[Mapping[str, Any] | None, ...]) -> dict[str, Any]:
@@ -109,6 +135,6 @@ def _flatten(layers: tuple[Mapping[str, Any] | None, ...]) -> dict[str, Any]:
         if layer is None:
             continue
         if not isinstance(layer, Mapping):
-            raise InvalidConfigError([f"configuration is {layer!r}, which is no mapping"])
+            raise InvalidConfigError([no_mapping(layer)])
         merged.update(layer)
     return merged

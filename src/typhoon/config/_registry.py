@@ -38,7 +38,10 @@ def is_ours(name: str) -> bool:
     return name in REGISTRY or name.startswith(PREFIXES)
 
 
-def nearest(name: str) -> str | None:
-    """The known key that ``name`` was probably meant to be, if one is near."""
+def nearest(name: str) -> str:
+    """Words that name the known key most like ``name``, as what was meant if it is near."""
     near = get_close_matches(name, REGISTRY, n=1, cutoff=0.7)
-    return near[0] if near else None
+    if near:
+        return f"did you mean {near[0]!r}?"
+    (best,) = get_close_matches(name, REGISTRY, n=1, cutoff=0.0)
+    return f"the nearest known key is {best!r}"

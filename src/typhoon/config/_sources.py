@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from typhoon.errors import InvalidConfigError
@@ -13,24 +14,30 @@ if TYPE_CHECKING:
 FILE_NAME = "typhoon.yaml"
 
 
-def load_file(path: Path | None = None) -> dict[str, Any]:
-    """The configuration in ``path``; without one, in ``typhoon.yaml`` here if there is one.
+def find_file(folder: Path | None) -> Path | None:
+    """``typhoon.yaml`` of the current folder, else that of ``folder``; None if there is none."""
+    from pathlib import Path
+
+    places = [Path(FILE_NAME), *([] if folder is None else [folder / FILE_NAME])]
+    return next((place for place in places if place.is_file()), None)
+
+
+def load_file(file: Path | None) -> dict[str, Any]:
+    """The configuration in ``file``; nothing for None.
 
     Only the file's form is checked; its keys are when they are merged.
     """
-    from pathlib import Path
-
-    file = Path(FILE_NAME) if path is None else path
-    if path is None and not file.is_file():
+    if file is None:
         return {}
     try:
         content = _yaml(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidConfigError([f"{file}: {error}"]) from error
+        raise InvalidConfigError([f"{file}: {error}\nhint: {_advice(error)}"]) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise InvalidConfigError([f"{file}: it must hold a mapping of keys to values"])
+        mistake = f"{file}: it must hold a mapping of keys to values"
+        raise InvalidConfigError([f"{mistake}\nhint: write lines such as topology.debug: true"])
     return content
 
 
@@ -42,15 +49,51 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         name, equals, value = assignment.partition("=")
         name = name.strip()
         if not equals or not name:
-            mistakes.append(f"{assignment!r} is not of the form key=value")
+            mistakes.append(
+                f"{assignment!r} is not of the form key=value\nhint: write -c key=value"
+            )
             continue
         try:
             parsed[name] = _yaml(value)
         except ValueError as error:
-            mistakes.append(f"{name}: {error}")
+            mistakes.append(f"{name}: {error}\nhint: the value is YAML; quotes make it text")
     if mistakes:
         raise InvalidConfigError(mistakes, "the command line's configuration")
     return parsed
+
+
+def _advice(error: OSError | ValueError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "save it as UTF-8"
+    if isinstance(error, OSError):
+        return "make it a file that you may read"
+    return "it is YAML: one 'key: value' in a line, each key once"
+
+
+@cache
+def _loader() -> Any:
+    """YAML's safe loader, which refuses a key that stands there twice: one of its values would be
+    lost without a word."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """As YAML's own standard asks for."""
+
+    def mapping(loader: Any, node: Any) -> Any:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = loader.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                text = f"the key {key!r} stands there twice"
+                raise yaml.constructor.ConstructorError(None, None, text, key_node.start_mark)
+            if isinstance(key, Hashable):
+                seen.add(key)
+        return loader.construct_yaml_map(node)
+
+    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    return Loader
 
 
 def _yaml(text: str) -> Any:
@@ -58,6 +101,6 @@ def _yaml(text: str) -> Any:
     import yaml  # costs 15 ms, and most processes read no file
 
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _loader())
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error

@@ -10,12 +10,14 @@ from typing import Any, Self
 
 from typhoon.cluster.lifecycle import Submit, TopologyState, step
 from typhoon.config import topology_conf, topology_options
-from typhoon.errors import AlreadyAliveError, InvalidTopologyError
-from typhoon.local._group import NOWHERE, Origin, WorkerGroup
+from typhoon.errors import AlreadyAliveError, InvalidTopologyError, NotRunningError
+from typhoon.local._group import WorkerGroup
+from typhoon.local._origin import NOWHERE, Origin
 from typhoon.local._placement import place
+from typhoon.local._serializable import check_serializable
 from typhoon.local._topology import LocalTopology
-from typhoon.topology import TopologySpec, assign_tasks, topology_spec
-from typhoon.worker import Clock, Surroundings, Worker
+from typhoon.topology import TopologySpec, assign_tasks, check_name, topology_spec
+from typhoon.worker import Clock, Surroundings, Worker, has_handle
 
 logger = logging.getLogger("typhoon.local")
 
@@ -30,6 +32,13 @@ class LocalCluster:
     handler, no interpreter setting. Workers in this process pickle nothing, so closures and module
     globals are shared; ``check_serializable`` says what could not be shipped to a real one.
     ``clock`` is a ``typhoon.testing.FakeClock`` for tests of time-outs and ticks.
+
+    ``processes`` gives each of ``topology.workers`` workers a process of its own, which is started
+    anew when it dies, and ends when this one does. What is submitted is pickled then, classes of
+    ``__main__`` included; ``origin`` says what else a process must import before it can read it.
+
+    Without a ``with`` block, call ``close``. A topology whose cluster and whose own object nobody
+    holds any more, as when a cell of a notebook is run again, ends by itself once it has drained.
     """
 
     def __init__(
@@ -38,16 +47,17 @@ class LocalCluster:
         clock: Clock | None = None,
         check_serializable: bool = False,
         processes: bool = False,
-        origin: Origin = NOWHERE,
+        origin: Origin | None = None,
     ) -> None:
         if processes and clock is not None:
             raise ValueError("a clock of a test cannot be moved on in other processes")
         self._clock = clock
         self._processes = processes
-        self._origin = origin
+        self._origin = origin or NOWHERE
         self._check_serializable = check_serializable
         self._topologies: dict[str, LocalTopology] = {}
         self._count = 0
+        self._closed = False
 
     def submit(
         self,
@@ -61,10 +71,17 @@ class LocalCluster:
     ) -> LocalTopology:
         """Check ``topology`` (a Topology class or object, a builder, or a spec) and run it.
 
-        ``config`` goes over the topology's own. Raises ``InvalidTopologyError`` or
-        ``InvalidConfigError`` with every mistake, ``AlreadyAliveError`` for a name in use; nothing
-        has started then. ``strict`` makes warnings about configuration errors.
+        ``config`` goes over the topology's own; ``typhoon.yaml`` is not read. Raises
+        ``InvalidTopologyError`` or ``InvalidConfigError`` with every mistake, ``AlreadyAliveError``
+        for a name in use, ``NotRunningError`` once the cluster is closed; nothing has started then.
+        ``strict`` makes warnings about configuration errors.
         """
+        if self._closed:
+            raise NotRunningError(
+                "the cluster is closed: nothing can be submitted to it any more",
+                hint="submit inside its with block, or make another LocalCluster",
+            )
+        check_name(name)
         alive = self._topologies.get(name)
         if alive is not None and not alive.is_over:
             raise AlreadyAliveError(
@@ -74,8 +91,10 @@ class LocalCluster:
         checked = topology_conf(spec.config, config, strict=strict)
         for warning in checked.warnings:
             logger.warning("%s: %s", name, warning)
+        if self._processes:
+            _refuse_handles(spec)
         if self._check_serializable:
-            _check_serializable(spec)
+            check_serializable(spec, {**spec.config, **(config or {})})
         self._count += 1
         topology_id = f"{name}-{self._count}-{int(time.time())}"
         conf = {**checked.values, "topology.name": name}
@@ -107,6 +126,7 @@ class LocalCluster:
 
     def close(self) -> None:
         """Stop everything at once, as leaving the ``with`` block does."""
+        self._closed = True
         for running in self._topologies.values():
             running.close()
 
@@ -122,18 +142,13 @@ class LocalCluster:
         self.close()
 
 
-def _check_serializable(spec: TopologySpec) -> None:
-    """Raise ``InvalidTopologyError`` that names each component which could not be shipped."""
-    import pickle
-
-    mistakes = []
-    for component in spec.components.values():
-        try:
-            pickle.dumps(component.component)
-        except Exception as error:
-            mistakes.append(
-                f"{component.kind} '{component.id}' cannot be pickled: {error}\n"
-                "hint: open files and connections in initialize(), not in __init__"
-            )
+def _refuse_handles(spec: TopologySpec) -> None:
+    """What is put in from this process cannot reach a component in another."""
+    mistakes = [
+        f"{one.kind} '{one.id}' is fed from this process, and runs in another\n"
+        "hint: leave out --workers (and processes=True), or give it a source of its own"
+        for one in spec.components.values()
+        if has_handle(one)
+    ]
     if mistakes:
         raise InvalidTopologyError(mistakes)

@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,9 @@ from typhoon.cluster.supervisor import (
     slot_options,
 )
 from typhoon.errors import TopologyFailedError
+from typhoon.local._links import link_tls
 from typhoon.local._member import Member, Questions
+from typhoon.local._origin import NOWHERE, Origin, pickled
 from typhoon.local._placement import place
 from typhoon.metrics import ProcessFigures, WorkerReport, WorkerStats, merged
 from typhoon.topology import ComponentSpec, TopologySpec, assign_tasks
@@ -42,25 +43,6 @@ STOP_S = 2.0
 
 MOST_WORKERS = 64
 NO_PROCESS = ProcessFigures(0, 0.0, 0.0, 0)
-
-
-def _pickled(spec: TopologySpec) -> bytes:
-    import cloudpickle  # costs 20 ms
-
-    content: bytes = cloudpickle.dumps(spec)
-    return content
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a process does before it can read a pickled topology: it calls functions
-    (``module:function``), then imports ``modules`` from files, by name."""
-
-    modules: tuple[tuple[str, str], ...] = ()
-    before: tuple[str, ...] = ()
-
-
-NOWHERE = Origin()
 
 
 class WorkerGroup:
@@ -82,10 +64,11 @@ class WorkerGroup:
         log_folder: Path | None = None,
     ) -> None:
         self.failure: Exception | None = None
-        self._topology_id = topology_id
+        self.topology_id = topology_id
         self._spec = spec
-        self._pickled = _pickled(spec)
+        self._pickled = pickled(spec)
         self._conf = dict(conf)
+        self._tls = link_tls(conf)
         self._layout = layout
         self._origin = origin
         self._secret = secrets.token_bytes(32)
@@ -117,7 +100,7 @@ class WorkerGroup:
             list(self._by_port), launcher, slot_options(self._conf), self._on_change
         )
         self._listener = threading.Thread(
-            target=self._listen, name=f"typhoon-{self._topology_id}-group", daemon=True
+            target=self._listen, name=f"typhoon-{self.topology_id}-group", daemon=True
         )
         self._listener.start()
         for member in self._wanted:
@@ -131,7 +114,7 @@ class WorkerGroup:
     def _assign(self, member: Member) -> None:
         held = self._layout.executors[member.index]
         executors = frozenset((one.first, one.last) for one in held)
-        assignment = SlotAssignment(self._topology_id, executors, self._command)
+        assignment = SlotAssignment(self.topology_id, executors, self._command)
         self._slots.assign(member.port, assignment if held else None)
 
     def close(self, timeout: float = STOP_S) -> bool:
@@ -156,9 +139,18 @@ class WorkerGroup:
         for member in self._members:
             if member.channel is not None:
                 member.channel.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._clear_folder()
         self._done.set()
         return clean
+
+    def _clear_folder(self) -> None:
+        """Logs stay where somebody may want to know why a worker ended."""
+        if self.failure is None and all(member.starts <= 1 for member in self._members):
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        for file in self._folder.iterdir():
+            if file.is_socket():
+                file.unlink(missing_ok=True)
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
@@ -199,11 +191,11 @@ class WorkerGroup:
         frozen = frozenset(index for index, found in unsettled.items() if found)
         number = self.workers if workers is None else workers
         ports = [member.port for member in self._members[:number]]
-        layout = place(self._topology_id, plan, ports, self._layout, frozen)
+        layout = place(self.topology_id, plan, ports, self._layout, frozen)
         with self._lock:
             before, self._layout = self._layout, layout
             self._spec = spec
-            self._pickled = _pickled(spec)
+            self._pickled = pickled(spec)
             for member in self._members[: layout.workers]:
                 had = before.executors[member.index] if member.index < before.workers else ()
                 if layout.executors[member.index] != had:
@@ -236,20 +228,27 @@ class WorkerGroup:
 
     def _order(self, member: Member) -> WorkerOrder:
         return WorkerOrder(
-            topology_id=self._topology_id,
+            topology_id=self.topology_id,
             port=member.port,
             layout=self._layout.seen_from(member.index, member.incarnation),
             conf=self._conf,
             spec=self._pickled,
             secret=self._secret,
-            listen=f"unix:{self._folder}/{member.index}-{member.incarnation}",
+            listen=self._listen_at(member),
+            tls=self._tls,
             active=self._active,
             path=tuple(sys.path),
             before=self._origin.before,
             modules=self._origin.modules,
-            log_level=logging.getLogger("typhoon").getEffectiveLevel(),
+            log_level=logging.getLevelName(self._conf["worker.log.level"]),
+            heard_level=logging.getLogger("typhoon").getEffectiveLevel(),
             heartbeat_s=float(self._conf["worker.heartbeat.frequency.secs"]),
         )
+
+    def _listen_at(self, member: Member) -> str:
+        if self._conf["worker.link.transport"] == "tcp":
+            return "tcp:127.0.0.1:0"
+        return f"unix:{self._folder}/{member.index}-{member.incarnation}"
 
     def _on_change(self, port: int, status: Status, incarnation: int, reason: str) -> None:
         member = self._by_port[port]
@@ -282,6 +281,7 @@ class WorkerGroup:
                     self._take_in_new()
                 elif not self._read(*key.data):
                     self._selector.unregister(key.fileobj)
+                    key.data[2].close()
 
     def _slots_are_closed(self) -> bool:
         return self._closing and not any(member.alive for member in self._members)
@@ -302,8 +302,6 @@ class WorkerGroup:
         for name, *rest in channel.waiting():
             if member.incarnation == incarnation:
                 getattr(self, f"_on_{name}")(member, *rest)
-        if not open_still and member.channel is not channel:
-            channel.close()
         return open_still
 
     def _on_listening(self, member: Member, address: str) -> None:
@@ -326,6 +324,17 @@ class WorkerGroup:
         if member.running or not self._closing:
             self._slots.heartbeat(member.port, member.incarnation)
 
+    def _on_tapped(self, member: Member, text: str) -> None:
+        if self._origin.on_tapped is not None:
+            self._origin.on_tapped(text)
+
+    def _on_printed(self, member: Member, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def _on_logged(self, member: Member, level: int, name: str, text: str) -> None:
+        logging.getLogger(name).log(level, "worker %d: %s", member.port, text)
+
     def _on_answer(self, member: Member, number: int, value: Any) -> None:
         self._questions.answer(number, value)
 
@@ -339,7 +348,8 @@ class WorkerGroup:
         self, member: Member, report: WorkerReport, broken: str | None, hint: str | None
     ) -> None:
         with self._lock:
-            member.report, member.ended = report, True
+            member.reported(report)
+            member.ended = True
             if broken is not None and self.failure is None:
                 self.failure = TopologyFailedError(broken, hint=hint)
             self._ended.notify_all()
@@ -438,7 +448,7 @@ class WorkerGroup:
         if not self._closing:
             for index, found in self._ask_all("report").items():
                 if isinstance(found, WorkerReport) and self._members[index].running:
-                    self._members[index].report = found
+                    self._members[index].reported(found)
         return merged(
             report for member in self._members for report in (*member.past, member.report)
         )
@@ -451,11 +461,11 @@ class WorkerGroup:
         return tuple(self._process(member) for member in self._wanted)
 
     def _process(self, member: Member) -> WorkerStats:
-        figures = member.report.process or NO_PROCESS
+        figures = member.figures or NO_PROCESS
         executors = self._layout.executors[member.index]
         return WorkerStats(
             port=member.port,
-            pid=figures.pid or None,
+            pid=member.report.process.pid if member.report.process is not None else None,
             starts=member.starts,
             seconds=round(figures.seconds, 3),
             cpu_s=round(figures.cpu_s, 3),

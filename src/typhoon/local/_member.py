@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from typhoon.metrics import WorkerReport
+from typhoon.metrics import ProcessFigures, WorkerReport
 from typhoon.worker import Channel
 
 NOTICES = 20
@@ -19,7 +19,8 @@ class Member:
     """Slot ``port`` of a topology, and the start of a worker that it has now.
 
     ``incarnation`` is that of the start which was made last; ``alive`` whether its process may
-    still live. ``past`` has what all earlier starts have counted, as of their last reports.
+    still live. ``past`` has what all earlier starts have counted, as of their last reports;
+    ``figures`` are the last that any of them gave of its process.
     """
 
     index: int
@@ -34,12 +35,17 @@ class Member:
     past: list[WorkerReport] = field(default_factory=list)
     notices: deque[str] = field(default_factory=lambda: deque(maxlen=NOTICES))
     starts: int = 0
+    figures: ProcessFigures | None = None
 
     def begin(self, incarnation: int, channel: Channel) -> None:
         """A process is about to be started, with the other end of ``channel``."""
         self.incarnation, self.channel = incarnation, channel
         self.alive, self.running, self.ended, self.address = True, False, False, None
         self.starts += 1
+
+    def reported(self, report: WorkerReport) -> None:
+        self.report = report
+        self.figures = report.process or self.figures
 
     def die(self) -> None:
         """Its process is gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from typhoon.cluster.lifecycle import (
 )
 from typhoon.errors import InvalidTopologyError
 from typhoon.local._group import WorkerGroup
+from typhoon.local._orphan import finish_when_drained
 from typhoon.local._placement import rescaled
 from typhoon.metrics import ComponentStats, Stats, WorkerReport
 from typhoon.topology import TopologySpec
@@ -58,6 +60,7 @@ class LocalTopology:
         self._stuck_since: float | None = None
         self._progress: tuple[int, ...] = ()
         self._told_stuck = False
+        weakref.finalize(self, finish_when_drained, worker).atexit = False
 
     # What it does -----------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ SUMMED = (
     "failed",
     "timed_out",
     "failed_by_worker_death",
+    "settled_again",
+    "gave_up",
 )
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "max": 1.0}
 

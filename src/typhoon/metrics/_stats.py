@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import Any
@@ -21,7 +21,9 @@ class ComponentStats:
     ``process_latency_ms`` that from taking a tuple to its ack, of the sampled ones; None before
     the first. ``inputs`` counts what was executed by source and stream (ticks are those of
     ``__system``), ``outputs`` what was emitted by stream: calls of emit, and copies that went to
-    tasks. ``metrics`` has the component's own, by name.
+    tasks. ``settled_again`` counts acks and fails of tuples that were settled before, ``gave_up``
+    the tuples that a ``ReliableSpout`` did not emit again any more. ``metrics`` has the component's
+    own, by name.
     """
 
     id: str
@@ -43,6 +45,8 @@ class ComponentStats:
     capacity: float = 0.0
     execute_latency_ms: float | None = None
     process_latency_ms: float | None = None
+    settled_again: int = 0
+    gave_up: int = 0
     inputs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     outputs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -64,10 +68,14 @@ class WorkerStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stats:
+class Stats(Mapping[str, Any]):
     """A whole topology. ``complete_latency_ms`` has p50, p99, p999 and max, and is empty before
     the first ack; ``replayed`` counts trees that were emitted again under the name of one that had
-    failed or timed out."""
+    failed or timed out.
+
+    It is also the mapping that ``typhoon run --json`` prints: ``stats["acked"]``,
+    ``stats["components"]["count"]["emitted"]``.
+    """
 
     topology: str
     status: str
@@ -87,16 +95,29 @@ class Stats:
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain values, for JSON; ``components`` by id. What JSON has no word for in
         a gauge is shown by its ``repr``."""
-        summary = {one.name: getattr(self, one.name) for one in fields(self)}
-        summary["processes"] = [
-            {each.name: getattr(one, each.name) for each in fields(one)} for one in self.processes
-        ]
-        summary["components"] = {
-            one.id: {each.name: getattr(one, each.name) for each in fields(one)[1:]}
-            for one in self.components
-        }
-        plain: dict[str, Any] = _plain(summary)
-        return plain
+        return dict(self)
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self.__dataclass_fields__:
+            raise KeyError(key)
+        value = getattr(self, key)
+        if key == "components":
+            value = {one.id: _by_name(one) for one in value}
+            for one in value.values():
+                del one["id"]
+        elif key == "processes":
+            value = [_by_name(one) for one in value]
+        return _plain(value)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dataclass_fields__)
+
+    def __len__(self) -> int:
+        return len(self.__dataclass_fields__)
+
+
+def _by_name(row: ComponentStats | WorkerStats) -> dict[str, Any]:
+    return {one.name: getattr(row, one.name) for one in fields(row)}
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from typhoon._core import Engine
 
@@ -27,7 +28,10 @@ class FakeClock:
         """Move on by ``seconds``; returns when all due time-outs and ticks, and what follows from
         them, are processed. Moves in steps of a quarter of a second, so that what is due earlier
         happens earlier. Raises ``TimeoutError`` if a topology does not come to rest in ``timeout``
-        (real) seconds."""
+        (real) seconds, ``ValueError`` for less than none."""
+        given: Any = seconds
+        if not isinstance(given, int | float) or not given >= 0:
+            raise ValueError(f"time goes on by seconds from 0 up, not by {seconds!r}")
         deadline = time.monotonic() + timeout
         end = self._now_ns + round(seconds * 1e9)
         while self._now_ns < end:

@@ -110,6 +110,7 @@ class ScriptedSpout(Spout):
     """
 
     on_error = "exit"
+    _tells_of_failures = True
 
     def __init__(
         self,

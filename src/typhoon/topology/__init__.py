@@ -19,7 +19,7 @@ from typhoon.topology._bolt import AsyncBolt, Bolt
 from typhoon.topology._builder import BoltDeclarer, SpoutDeclarer, TopologyBuilder
 from typhoon.topology._component import Component, Reporter, bind_reporter
 from typhoon.topology._declaration import Declaration, Input
-from typhoon.topology._spout import ReliableSpout, Spout
+from typhoon.topology._spout import ReliableSpout, Spout, hears_of_failures
 from typhoon.topology._stream import DEAD_LETTER, DEFAULT_STREAM, Grouping, Stream
 from typhoon.topology._topology import Topology
 
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
         SpoutAckInfo,
         SpoutFailInfo,
         TaskHook,
+        WorkerHook,
     )
+    from typhoon.topology._names import check_name
     from typhoon.topology._resolve import topology_spec
     from typhoon.topology._spec import ComponentSpec, Subscription, TopologySpec
     from typhoon.topology._tasks import ACKER, Executor, TaskPlan, assign_tasks
@@ -76,10 +78,13 @@ __all__ = [
     "TopologyBuilder",
     "TopologySpec",
     "Tuple",
+    "WorkerHook",
     "assign_tasks",
     "bind_reporter",
     "bolt",
+    "check_name",
     "give_acks_back",
+    "hears_of_failures",
     "hold_acks",
     "hurry",
     "native",
@@ -105,8 +110,10 @@ LATER = {
     "TaskHook": "_hooks",
     "TaskPlan": "_tasks",
     "TopologySpec": "_spec",
+    "WorkerHook": "_hooks",
     "assign_tasks": "_tasks",
     "bolt": "_function_bolt",
+    "check_name": "_names",
     "spout": "_function_spout",
     "topology_spec": "_resolve",
 }

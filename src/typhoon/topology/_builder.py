@@ -27,6 +27,7 @@ class TopologyBuilder:
         self.name = name
         self.config: Mapping[str, Any] = {} if config is None else config
         self._declarations: list[tuple[Any, Declaration]] = []
+        self._worker_hooks: list[Any] = []
 
     def set_spout(
         self,
@@ -46,10 +47,15 @@ class TopologyBuilder:
         """Add a bolt; the declarer that comes back says what it takes in."""
         return BoltDeclarer(self._add("bolt", id, component, parallelism))
 
+    def add_worker_hook(self, hook: Any) -> None:
+        """Have each worker start and shut down ``hook``, a ``WorkerHook`` class or instance."""
+        self._worker_hooks.append(hook)
+
     def blueprint(self) -> Blueprint:
         """What was declared so far."""
         ids = {declaration: name for name, declaration in self._declarations}
-        return Blueprint(self.name, self.config, list(self._declarations), ids)
+        declarations = list(self._declarations)
+        return Blueprint(self.name, self.config, declarations, ids, tuple(self._worker_hooks))
 
     def _add(self, kind: ComponentKind, name: Any, component: Any, parallelism: Any) -> Declaration:
         declaration = Declaration(kind, component, name=name, par=parallelism)

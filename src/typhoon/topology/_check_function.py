@@ -66,7 +66,10 @@ def _check_spout(who: str, component: FunctionSpout[..., Any], mistakes: Mistake
     check_flag(who, "reliable", component.reliable, mistakes)
     most: Any = component.max_fails
     if not isinstance(most, int) or isinstance(most, bool) or most < 0:
-        mistakes.add(f"{who}: max_fails must be a whole number of at least 0, not {most!r}")
+        mistakes.add(
+            f"{who}: max_fails must be a whole number of at least 0, not {most!r}",
+            "how often an item is emitted again after it failed, as in max_fails=3",
+        )
 
 
 def _check_state(who: str, component: FunctionBolt[..., Any], mistakes: Mistakes) -> None:

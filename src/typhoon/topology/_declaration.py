@@ -22,6 +22,7 @@ class Declaration:
     __slots__ = (
         "component",
         "config",
+        "in_chain",
         "inputs",
         "kind",
         "name",
@@ -43,6 +44,7 @@ class Declaration:
         threaded: Any = None,
         on_error: Any = None,
         tasks: Any = None,
+        in_chain: bool = False,
     ) -> None:
         self.kind: ComponentKind = kind
         self.component = component
@@ -53,6 +55,7 @@ class Declaration:
         self.threaded = threaded
         self.on_error = on_error
         self.tasks = tasks
+        self.in_chain = in_chain
 
     @property
     def component_class(self) -> type:
@@ -89,10 +92,11 @@ class Blueprint(NamedTuple):
 
     ``declarations`` are pairs of an id and a declaration, in order; an id that was declared twice
     stands there twice. ``ids`` says which component each declaration that an input may name stands
-    for, also those that a subclass has replaced.
+    for, also those that a subclass has replaced. ``worker_hooks`` is what each worker starts.
     """
 
     name: str | None
     config: Any
     declarations: list[tuple[Any, Declaration]]
     ids: dict[Declaration, Any]
+    worker_hooks: Any = ()

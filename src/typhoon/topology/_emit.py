@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,11 @@ class Outlet:
             raise EmitError(
                 f"{self.who} gave a {type(values).__name__} to emit, {values!r}",
                 hint="decorate the function that yields, or is async, itself",
+            )
+        if isinstance(values, Iterator):
+            raise EmitError(
+                f"{self.who} gave an iterator to emit, {values!r}",
+                hint="yield from it; or return (it,) if it is itself the value",
             )
         fields = self.fields.get(stream)
         if fields is None:

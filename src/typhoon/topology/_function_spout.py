@@ -56,13 +56,11 @@ class FunctionSpout(Decorated[P, R], ReliableSpout):
             return None
         return f"{self.outlet.who} raised, and a generator that raised is over"
 
-    def _replay(
-        self, tup_id: Hashable, counts: dict[Hashable, int], limit: int, story: str
-    ) -> None:
-        kept = self.unacked_tuples.get(tup_id)
-        if kept is not None and not isinstance(kept, Emitted):
+    def _replay(self, tup_id: Hashable, count: int, limit: int, story: str) -> None:
+        kept = self.unacked_tuples[tup_id]
+        if not isinstance(kept, Emitted):
             self.unacked_tuples[tup_id] = Emitted(kept)
-        super()._replay(tup_id, counts, limit, story)
+        super()._replay(tup_id, count, limit, story)
 
     def _send(self, wanted: Emit, number: int) -> None:
         """Emit what says more than its values."""
@@ -111,8 +109,9 @@ def spout(
                 yield from text
 
     A generator is begun once per task, and asked for one item at a time; its end means that the
-    task has no more data. Any other function is called for each item, until it raises
-    ``StopIteration``. Parameters called ``conf`` and ``context`` get those of ``Spout.initialize``.
+    task has no more data. Any other function is called for each item, again and again until it
+    raises ``StopIteration``: to emit what a list holds, once, ``yield from`` it. Parameters called
+    ``conf`` and ``context`` get those of ``Spout.initialize``.
 
     An item is one tuple: a tuple or a list of values, an object of the type given as ``outputs``,
     for a stream of one field any other object as its value, or an ``Emit``. None means that there

@@ -62,6 +62,22 @@ class BoltFailInfo(NamedTuple):
     fail_latency_ms: float | None
 
 
+class WorkerHook:
+    """Told of the start and the end of each worker; a subclass overrides what it wants to hear.
+    Storm's IWorkerHook.
+
+    ``TopologyBuilder.add_worker_hook(hook)`` adds one, ``worker_hooks = [hook]`` in the body of a
+    Topology all. A hook is a class, or an instance, of which each worker gets a copy.
+    """
+
+    def start(self, conf: Mapping[str, Any], context: Any) -> None:
+        """Called before any task of the worker is made, with the topology's configuration and the
+        ``WorkerContext``. Raising ends the topology."""
+
+    def shutdown(self) -> None:
+        """Called after every component of the worker was closed; not after a crash."""
+
+
 class TaskHook:
     """Told of what one task does; a subclass overrides what it wants to hear. Storm's ITaskHook.
 

@@ -14,9 +14,9 @@ class Mistakes:
     def __init__(self) -> None:
         self._found: list[str] = []
 
-    def add(self, mistake: str, hint: str | None = None) -> None:
-        """Note a mistake and, if it can be guessed, the next step."""
-        text = mistake if hint is None else f"{mistake}\nhint: {hint}"
+    def add(self, mistake: str, hint: str) -> None:
+        """Note a mistake and the next step."""
+        text = f"{mistake}\nhint: {hint}"
         if text not in self._found:
             self._found.append(text)
 
@@ -30,7 +30,10 @@ class Mistakes:
             raise InvalidTopologyError(self._found, subject)
 
 
-def did_you_mean(value: object, known: Iterable[str]) -> str | None:
-    """A hint that names the known word nearest to ``value``, if one is near."""
-    near = get_close_matches(value, list(known), n=1) if isinstance(value, str) else []
-    return f"did you mean {near[0]!r}?" if near else None
+def did_you_mean(value: object, known: Iterable[str]) -> str:
+    """A hint that names the known word nearest to ``value``, or all of them if none is near."""
+    words = list(known)
+    near = get_close_matches(value, words, n=1) if isinstance(value, str) else []
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there is {', '.join(map(repr, words))}" if words else "there is none"

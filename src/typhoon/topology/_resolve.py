@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from typhoon.errors import InvalidTopologyError
+from typhoon.errors import InvalidConfigError, InvalidTopologyError
 from typhoon.topology._builder import TopologyBuilder
 from typhoon.topology._check_function import check_function
 from typhoon.topology._declaration import Blueprint, Declaration
@@ -21,6 +22,7 @@ from typhoon.topology._validate import (
     check_flag,
     check_id,
     check_on_error,
+    check_worker_hooks,
 )
 from typhoon.topology._wiring import Wiring, output_streams
 from typhoon.topology.native import NativeComponent
@@ -31,18 +33,32 @@ MAX_PARALLELISM = "topology.max.task.parallelism"
 
 
 def topology_spec(
-    topology: Any, environment: str | None = None, config: Mapping[str, Any] | None = None
+    topology: Any,
+    environment: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    *,
+    under: Mapping[str, Any] | None = None,
 ) -> TopologySpec:
     """What ``topology`` is: a Topology class or object, a builder, or a spec already.
 
     ``environment`` chooses among the parallelisms of a component that has one per environment.
-    ``config`` is put over the topology's own, as ``submit`` and the command line do. Raises one
-    ``InvalidTopologyError`` that lists every mistake; configuration values are not checked here.
+    ``config`` is put over the topology's own, as ``submit`` and the command line do; ``under`` goes
+    below it, as what a file says. Raises one ``InvalidTopologyError`` that lists every mistake;
+    configuration values are not checked here.
     """
+    layers = (_layer(under), _layer(config))
     if isinstance(topology, TopologySpec):
-        merged = {**topology.config, **(config or {})}
-        return TopologySpec(topology.name, topology.components, merged)
-    return _Resolution(_blueprint(topology), environment, config or {}).spec()
+        merged = {**layers[0], **topology.config, **layers[1]}
+        return replace(topology, config=merged)
+    return _Resolution(_blueprint(topology), environment, layers).spec()
+
+
+def _layer(config: Any) -> Mapping[str, Any]:
+    if config is None or isinstance(config, Mapping):
+        return config or {}
+    from typhoon.config import no_mapping  # the registry is loaded when there is work for it
+
+    raise InvalidConfigError([no_mapping(config)])
 
 
 def _blueprint(topology: Any) -> Blueprint:
@@ -63,12 +79,16 @@ class _Resolution:
     """One run over a blueprint: looks at everything, notes mistakes, gives up only at the end."""
 
     def __init__(
-        self, blueprint: Blueprint, environment: str | None, config: Mapping[str, Any]
+        self,
+        blueprint: Blueprint,
+        environment: str | None,
+        layers: tuple[Mapping[str, Any], Mapping[str, Any]],
     ) -> None:
         self._blueprint = blueprint
         self._environment = environment
         self._mistakes = Mistakes()
-        self._config = {**self._mapping("config", blueprint.config), **config}
+        own = self._mapping("config", blueprint.config)
+        self._config = {**layers[0], **own, **layers[1]}
 
     def spec(self) -> TopologySpec:
         """The topology, or the one exception with all that is wrong with it."""
@@ -84,8 +104,9 @@ class _Resolution:
         }
         if all(declaration.kind != "spout" for _, declaration in self._blueprint.declarations):
             self._mistakes.add("there is no spout, so nothing would ever happen", "add a spout")
+        hooks = check_worker_hooks(self._blueprint.worker_hooks, self._mistakes)
         self._mistakes.raise_any(self._blueprint.name)
-        return TopologySpec(self._blueprint.name, components, self._config)
+        return TopologySpec(self._blueprint.name, components, self._config, hooks)
 
     def _declared(self) -> dict[str, Declaration]:
         """The declarations by id, without those whose id is a mistake."""
@@ -191,13 +212,16 @@ class _Resolution:
         try:
             return value if value is None else read_value(key, value)
         except ValueError as error:
-            self._mistakes.add(f"{who}: {error}")
+            self._mistakes.add(f"{who}: {error}", f"mend {key} in its config, or leave it out")
             return None
 
     def _mapping(self, what: str, value: Any) -> Mapping[str, Any]:
         if value is None or isinstance(value, Mapping):
             return value or {}
-        self._mistakes.add(f"{what} is {value!r}, which is no mapping of keys to values")
+        self._mistakes.add(
+            f"{what} is {value!r}, which is no mapping of keys to values",
+            'write a dict: {"topology.debug": True}',
+        )
         return {}
 
 

@@ -68,11 +68,13 @@ class TopologySpec:
     """A whole topology, checked. ``components`` and ``config`` keep the order of declaration.
 
     ``name`` is what the author called it; the name it runs under is given when it is submitted.
+    ``worker_hooks`` are classes or instances that each worker starts and shuts down.
     """
 
     name: str | None
     components: Mapping[str, ComponentSpec]
     config: Mapping[str, Any] = field(default_factory=dict)
+    worker_hooks: tuple[Any, ...] = ()
 
     @property
     def spouts(self) -> tuple[ComponentSpec, ...]:

@@ -27,6 +27,9 @@ class Spout(Component, SpoutBase):
 
     __slots__ = ("_reporter",)
 
+    _tells_of_failures: ClassVar[bool] = False
+    """Whoever gave the data hears of a failure in another way than by a replay."""
+
     def activate(self) -> None:
         """Called when the topology starts to ask for tuples, or does so again."""
 
@@ -37,12 +40,16 @@ class Spout(Component, SpoutBase):
         """The tree of ``tup_id`` is completely processed."""
 
     def fail(self, tup_id: Any) -> None:
-        """The tree of ``tup_id`` failed or timed out. What this emits is sent."""
+        """The tree of ``tup_id`` failed or timed out. What this emits is sent, also after the task
+        has had its last data; if it emits nothing then, a warning names the first such tuple."""
 
-    def fail_by_worker_death(self, tup_id: Any, max_worker_deaths: int) -> None:
-        """Called in place of ``fail`` when a worker that held a part of the tree died.
+    def fail_by_worker_death(
+        self, tup_id: Any, max_worker_deaths: int, death: Hashable = None
+    ) -> None:
+        """Called in place of ``fail`` when a worker died that may have held a part of the tree.
 
         ``max_worker_deaths`` is ``topology.max.worker.deaths``; only a spout that replays needs it.
+        ``death`` says which: the same one may be told several times, after each replay.
         """
         self.fail(tup_id)
 
@@ -73,6 +80,11 @@ class Spout(Component, SpoutBase):
             on_error=on_error,
             tasks=tasks,
         )
+
+
+def hears_of_failures(spout: Any) -> bool:
+    """Whether somebody hears of what fails in ``spout``, even if it emits nothing again."""
+    return bool(getattr(spout, "_tells_of_failures", False))
 
 
 class Emitted(NamedTuple):
@@ -106,7 +118,7 @@ class ReliableSpout(Spout):
 
     unacked_tuples: dict[Hashable, Emitted]
     failed_tuples: dict[Hashable, int]
-    worker_deaths: dict[Hashable, int]
+    worker_deaths: dict[Hashable, set[Hashable]]
     gave_up: int
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -167,25 +179,30 @@ class ReliableSpout(Spout):
 
     def fail(self, tup_id: Hashable) -> None:
         """Emit the tuple again, or give it up once it was replayed ``max_fails`` times."""
-        self._replay(tup_id, self.failed_tuples, self.max_fails, "failed {} times")
+        if tup_id in self.unacked_tuples:  # else it is not ours, or acked or given up already
+            count = self.failed_tuples[tup_id] = self.failed_tuples.get(tup_id, 0) + 1
+            self._replay(tup_id, count, self.max_fails, f"failed {count} times")
 
-    def fail_by_worker_death(self, tup_id: Hashable, max_worker_deaths: int) -> None:
-        """Emit the tuple again, unless it took that many workers down with it."""
-        limit = max_worker_deaths - 1  # the last death is not followed by a replay
-        self._replay(tup_id, self.worker_deaths, limit, "was in {} workers that died")
-
-    def _replay(
-        self, tup_id: Hashable, counts: dict[Hashable, int], limit: int, story: str
+    def fail_by_worker_death(
+        self, tup_id: Hashable, max_worker_deaths: int, death: Hashable = None
     ) -> None:
-        emitted = self.unacked_tuples.get(tup_id)
-        if emitted is None:
-            return  # not ours, or acked or given up already
-        counts[tup_id] = counts.get(tup_id, 0) + 1
-        if counts[tup_id] <= limit:
+        """Emit the tuple again, unless it took that many workers down with it. Each ``death``
+        counts once, however often it is told of."""
+        if tup_id in self.unacked_tuples:
+            deaths = self.worker_deaths.setdefault(tup_id, set())
+            deaths.add((len(deaths),) if death is None else death)
+            count = len(deaths)
+            # The last death is not followed by a replay.
+            self._replay(tup_id, count, max_worker_deaths - 1, f"was in {count} workers that died")
+
+    def _replay(self, tup_id: Hashable, count: int, limit: int, story: str) -> None:
+        """Emit the tuple again, unless this was more than the ``limit``-th time that it failed."""
+        emitted = self.unacked_tuples[tup_id]
+        if count <= limit:
             self.emit(emitted.tup, tup_id, emitted.stream, emitted.direct_task)
             return
         self.gave_up += 1
-        self.report_error(f"tup_id {tup_id!r} {story.format(counts[tup_id])}: given up")
+        self.report_error(f"tup_id {tup_id!r} {story}: given up")
         self._forget(tup_id)
 
     def _restore(self, before: Mapping[Hashable, Emitted | None]) -> None:

@@ -22,12 +22,14 @@ class Topology:
             count = Count.spec(inputs={split: Grouping.fields("word")}, par=2)
 
     Each attribute that ``spec()`` made is a component, named after its attribute unless it has a
-    ``name``. ``config`` is configuration for the whole topology. A subclass has the components of
+    ``name``. ``config`` is configuration for the whole topology, ``worker_hooks`` a list of
+    ``WorkerHook``s that each of its workers starts. A subclass has the components of
     its bases, replaces those that it assigns anew (also for the bolts that take from them) and
     drops those that it sets to None. An object may add components in ``__init__``.
     """
 
     config: Mapping[str, Any] = {}
+    worker_hooks: Iterable[Any] = ()
 
     @staticmethod
     def chain(
@@ -55,7 +57,8 @@ def read_topology(topology: type[Topology] | Topology) -> Blueprint:
     spaces: list[Mapping[str, Any]] = [vars(base) for base in reversed(cls.__mro__)]
     if topology is not cls:
         spaces.append(vars(topology))
-    return _read(cls.__name__, topology.config, spaces)
+    blueprint = _read(cls.__name__, topology.config, spaces)
+    return blueprint._replace(worker_hooks=topology.worker_hooks)
 
 
 def _read(name: str, config: Any, spaces: Iterable[Mapping[str, Any]]) -> Blueprint:
@@ -111,6 +114,7 @@ def _link(given: Any, before: Declaration | None) -> Declaration:
     return Declaration(
         kind,
         component,
+        in_chain=True,
         name=name or getattr(component, "__name__", said.component_class.__name__),
         inputs=inputs,
         par=said.par,

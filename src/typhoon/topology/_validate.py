@@ -37,15 +37,21 @@ SIGNATURES = {
 """The methods that the engine calls, and what it passes by position."""
 BATCHING = {"group_key": ("tup",), "process_batch": ("key", "tups"), "process_batches": ()}
 """The same of those that a ``BatchingBolt`` calls."""
+SECS_BETWEEN_BATCHES = (0.001, 864_000_000)
+"""As ``topology.tick.tuple.freq.secs``, but without 0."""
 
 
 def check_id(name: Any, kind: str, mistakes: Mistakes) -> bool:
     """Whether ``name`` can name a component."""
     if not isinstance(name, str) or not name:
-        mistakes.add(f"{kind} {name!r}: an id must be a str of at least one letter")
+        mistakes.add(
+            f"{kind} {name!r}: an id must be a str of at least one letter",
+            f'give it a name: "{kind}-1"',
+        )
     elif name.startswith("__"):
         mistakes.add(
-            f"{kind} {name!r}: ids that begin with '__' are typhoon's own", f"{name.strip('_')!r}"
+            f"{kind} {name!r}: ids that begin with '__' are typhoon's own",
+            f"{name.strip('_') or kind!r} is free",
         )
     else:
         return True
@@ -57,20 +63,26 @@ def check_component(who: str, declaration: Declaration, mistakes: Mistakes) -> b
     kind, cls = declaration.kind, declaration.component_class
     if isinstance(declaration.component, NativeComponent):
         if declaration.component.kind != kind:
-            mistakes.add(f"{who}: {declaration.component!r} is a {declaration.component.kind}")
+            other = declaration.component.kind
+            mistakes.add(
+                f"{who}: {declaration.component!r} is a {other}", f"declare it as a {other}"
+            )
         return True
     if not issubclass(cls, BASES[kind]):
-        mistakes.add(*_wrong_kind(who, kind, declaration.component))
+        mistakes.add(*_wrong_kind(who, declaration))
         return False
     refusal = getattr(declaration.component, "refusal", None)
     if isinstance(refusal, str):
-        mistakes.add(f"{who}: {refusal}")
+        cause, _, hint = refusal.partition("\nhint: ")
+        mistakes.add(f"{who}: {cause}", hint)
     _check_instances(who, declaration.component, mistakes)
     if not any(callable(getattr(cls, name, None)) for name in NEEDED[kind]):
         wanted = " or ".join(_signature(name, SIGNATURES[kind][name]) for name in NEEDED[kind])
         mistakes.add(f"{who}: {cls.__name__} has no method {NEEDED[kind][0]}", f"define {wanted}")
     for name, arguments in SIGNATURES[kind].items():
         _check_method(who, cls, name, arguments, mistakes)
+    if kind == "bolt":
+        _check_pairs(who, cls, mistakes)
     if issubclass(cls, BatchingBolt):
         _check_batching(who, cls, declaration.component, mistakes)
     return True
@@ -80,16 +92,37 @@ def check_count(who: str, what: str, value: Any, mistakes: Mistakes) -> int:
     """``value`` as a number of executors or tasks; 1, and a mistake, if it cannot be one."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
-    mistakes.add(f"{who}: {what} must be a whole number of at least 1, not {value!r}")
+    mistakes.add(
+        f"{who}: {what} must be a whole number of at least 1, not {value!r}",
+        "write 1 or more, without quotes, or leave it out",
+    )
     return 1
 
 
 def check_flag(who: str, what: str, value: Any, mistakes: Mistakes) -> bool:
     """``value`` as True or False; False, and a mistake, if it is neither."""
     if not isinstance(value, bool):
-        mistakes.add(f"{who}: {what} must be True or False, not {value!r}")
+        hint = "write True or False, without quotes"
+        mistakes.add(f"{who}: {what} must be True or False, not {value!r}", hint)
         return False
     return value
+
+
+def check_worker_hooks(given: Any, mistakes: Mistakes) -> tuple[Any, ...]:
+    """``given`` as worker hooks; none, and a mistake, if it cannot be a list of such."""
+    if not isinstance(given, list | tuple):
+        mistakes.add(
+            f"worker_hooks is {given!r}, no list of hooks", "worker_hooks = [MyHook]: a WorkerHook"
+        )
+        return ()
+    for hook in given:
+        methods = [getattr(hook, name, None) for name in ("start", "shutdown")]
+        if not any(map(callable, methods)):
+            mistakes.add(
+                f"worker hook {hook!r} has neither start nor shutdown",
+                "derive it from typhoon.WorkerHook, and give the class or an instance",
+            )
+    return tuple(given)
 
 
 def check_on_error(who: str, value: Any, mistakes: Mistakes) -> OnError:
@@ -98,16 +131,20 @@ def check_on_error(who: str, value: Any, mistakes: Mistakes) -> OnError:
     for word in known:
         if value == word:
             return word
-    near = did_you_mean(value.replace("_", "-"), known) if isinstance(value, str) else None
+    near = did_you_mean(value.replace("_", "-") if isinstance(value, str) else value, known)
     mistakes.add(f"{who}: on_error must be one of {list(known)}, not {value!r}", near)
     return "fail"
 
 
-def _wrong_kind(who: str, kind: str, component: Any) -> tuple[str, str]:
+def _wrong_kind(who: str, declaration: Declaration) -> tuple[str, str]:
+    kind, component = declaration.kind, declaration.component
     other = "bolt" if kind == "spout" else "spout"
     cls = component if isinstance(component, type) else type(component)
     if issubclass(cls, BASES[other]):
-        return f"{who}: {cls.__name__} is a {other}", f"declare it as a {other}"
+        hint = f"declare it as a {other}"
+        if declaration.in_chain:
+            hint = "a chain begins with its only spout, and goes on with bolts"
+        return f"{who}: {cls.__name__} is a {other}", hint
     if isinstance(component, Declaration):
         return f"{who}: {component!r} was given", "give the class or an instance, without spec()"
     shown = cls.__name__ if isinstance(component, type) else repr(component)
@@ -125,7 +162,10 @@ def _check_instances(who: str, component: Any, mistakes: Mistakes) -> None:
     if not isinstance(component, type):
         return
     if missing := sorted(getattr(component, "__abstractmethods__", ())):
-        mistakes.add(f"{who}: {component.__name__} is abstract: it lacks {', '.join(missing)}")
+        mistakes.add(
+            f"{who}: {component.__name__} is abstract: it lacks {', '.join(missing)}",
+            "define that in it, or in a class derived from it",
+        )
     init = inspect.getattr_static(component, "__init__", None)
     if isinstance(init, FunctionType) and not _accepts(init, ("self",)):
         mistakes.add(
@@ -141,10 +181,16 @@ def _check_batching(who: str, cls: type[BatchingBolt], component: Any, mistakes:
             f"{who}: {cls.__name__} has no method process_batch",
             "define process_batch(self, key, tups)",
         )
-    for name in ("ticks_between_batches", "secs_between_batches"):
-        value = getattr(component, name, 1)
-        if not isinstance(value, int | float) or value <= 0:
-            mistakes.add(f"{who}: {name} must be a number above 0, not {value!r}")
+    ticks = getattr(component, "ticks_between_batches", 1)
+    if not _is_number(ticks) or not ticks > 0:
+        hint = "write ticks_between_batches = 1, without quotes, or leave it out"
+        mistakes.add(f"{who}: ticks_between_batches must be a number above 0, not {ticks!r}", hint)
+    seconds = getattr(component, "secs_between_batches", 1)
+    least, most = SECS_BETWEEN_BATCHES
+    if not _is_number(seconds) or not least <= seconds <= most:
+        wanted = f"a number from {least:g} to {most:,.0f}, not {seconds!r}"
+        hint = "write secs_between_batches = 2, without quotes, or leave it out"
+        mistakes.add(f"{who}: secs_between_batches must be {wanted}", hint)
     for name, arguments in BATCHING.items():
         _check_method(who, cls, name, arguments, mistakes)
 
@@ -160,7 +206,8 @@ def _check_method(
     bound = () if isinstance(method, staticmethod) else ("self",)
     arguments: tuple[str, ...] = (*bound, *passed)
     if not callable(function) and not isinstance(function, property):
-        mistakes.add(f"{who}: {cls.__name__}.{name} is {function!r}, no method")
+        hint = f"define {_signature(name, passed)}"
+        mistakes.add(f"{who}: {cls.__name__}.{name} is {function!r}, no method", hint)
     elif _is_coroutine(function) and not _may_be_coroutine(cls, name, function):
         hint = f"write def {name}; a component that waits says threaded = True"
         if name == "process_many":
@@ -193,13 +240,43 @@ def check_coroutines(who: str, cls: type, threaded: bool, mistakes: Mistakes) ->
         mistakes.add(f"{who}: {cls.__name__} has process_many and an async process", "keep one")
     timeout = getattr(cls, "timeout_secs", None)
     if timeout is not None and not (_is_number(timeout) and timeout > 0):
-        mistakes.add(f"{who}: timeout_secs must be a number above 0 or None, not {timeout!r}")
+        mistakes.add(
+            f"{who}: timeout_secs must be a number above 0 or None, not {timeout!r}",
+            "write seconds, as in timeout_secs = 2.5",
+        )
         timeout = None
     return Coroutines(
         check_count(who, "max_in_flight", getattr(cls, "max_in_flight", 100), mistakes),
         check_flag(who, "ordered", getattr(cls, "ordered", False), mistakes),
         timeout,
     )
+
+
+ASYNC_ONLY = ("max_in_flight", "ordered", "timeout_secs")
+
+
+def _check_pairs(who: str, cls: type, mistakes: Mistakes) -> None:
+    """Note what a bolt says that another thing it says leaves without effect."""
+    if _runs_coroutines(cls):
+        return
+    one, many = (_definer(cls, name) for name in ("process", "process_many"))
+    if one is not None and many is not None and issubclass(one, many):
+        mistakes.add(
+            f"{who}: {one.__name__} has process_many, so its process would never be called",
+            "keep one: process_many gets what waits, process one tuple at a time",
+        )
+    for name in ASYNC_ONLY:
+        value = getattr(cls, name, None)
+        if value != getattr(Bolt, name):
+            mistakes.add(
+                f"{who}: {name} is {value!r}, but process is not async, so it has no effect",
+                f"write async def process, or leave {name} out; one of your own needs another name",
+            )
+
+
+def _definer(cls: type, name: str) -> type | None:
+    """The class in whose body the method that ``cls`` has is written."""
+    return next((base for base in cls.__mro__ if name in vars(base)), None)
 
 
 def _is_number(value: Any) -> bool:

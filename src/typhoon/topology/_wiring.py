@@ -35,7 +35,8 @@ def output_streams(who: str, outputs: Any, mistakes: Mistakes) -> dict[str, Stre
         if not _is_sound(who, stream, mistakes):
             return None
         if stream.name in found:
-            mistakes.add(f"{who} declares stream {stream.name!r} twice")
+            hint = "one Stream for each name; field names by themselves are the stream 'default'"
+            mistakes.add(f"{who} declares stream {stream.name!r} twice", hint)
         found[stream.name] = stream
     return found
 
@@ -59,14 +60,19 @@ def _is_sound(who: str, stream: Stream, mistakes: Mistakes) -> bool:
     name: Any = stream.name
     if not isinstance(name, str) or not name:
         mistakes.add(
-            f"{who}: a stream's name must be a str of at least one letter, not {stream.name!r}"
+            f"{who}: a stream's name must be a str of at least one letter, not {stream.name!r}",
+            'name it: Stream(["field"], name="late")',
         )
         return False
     if stream.name.startswith("__"):
-        mistakes.add(f"{who}: stream {stream.name!r}: names that begin with '__' are typhoon's own")
+        mistakes.add(
+            f"{who}: stream {stream.name!r}: names that begin with '__' are typhoon's own",
+            f"{stream.name.strip('_') or 'other'!r} is free",
+        )
     direct: Any = stream.direct
     if not isinstance(direct, bool):
-        mistakes.add(f"{who}: stream {name!r}: direct must be True or False")
+        hint = "Stream(fields, direct=True), or leave direct out"
+        mistakes.add(f"{who}: stream {name!r}: direct must be True or False", hint)
     fields: Any = stream.fields
     if not isinstance(fields, tuple):
         hint = f'did you mean Stream(["{fields}"])?' if isinstance(fields, str) else OUTPUTS_HINT
@@ -76,7 +82,10 @@ def _is_sound(who: str, stream: Stream, mistakes: Mistakes) -> bool:
         if not isinstance(field, str) or not field:
             mistakes.add(f"{who}: stream {stream.name!r}: {field!r} is no field name", OUTPUTS_HINT)
         elif fields.count(field) > 1:
-            mistakes.add(f"{who}: stream {stream.name!r} has the field {field!r} more than once")
+            mistakes.add(
+                f"{who}: stream {stream.name!r} has the field {field!r} more than once",
+                "the fields of a stream have names of their own",
+            )
     return len(tuple(mistakes)) == before
 
 
@@ -226,7 +235,8 @@ class Wiring:
                     f"bolt {bolt!r} groups by field {field!r}, "
                     f"but {component!r} emits {list(stream.fields)}{where}",
                     did_you_mean(field, stream.fields)
-                    or (None if isinstance(field, str) else f"Grouping.{grouping.kind}({example})"),
+                    if isinstance(field, str)
+                    else f"Grouping.{grouping.kind}({example})",
                 )
 
     def _check_custom(self, bolt: str, chooser: Any) -> None:
@@ -238,7 +248,8 @@ class Wiring:
             return
         refusal = getattr(chooser, "refusal", None)
         if isinstance(refusal, str):
-            self._mistakes.add(f"bolt {bolt!r}: {refusal}")
+            cause, _, hint = refusal.partition("\nhint: ")
+            self._mistakes.add(f"bolt {bolt!r}: {cause}", hint)
         for method in ("prepare", "choose_tasks"):
             if not callable(getattr(chooser, method, None)):
                 self._mistakes.add(

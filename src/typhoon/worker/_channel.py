@@ -74,4 +74,6 @@ class Channel:
         return message
 
     def close(self) -> None:
-        self._end.close()
+        """Also twice. Not while anything is sent: the handle's number may be another's then."""
+        with self._lock:
+            self._end.close()

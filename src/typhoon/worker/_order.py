@@ -15,7 +15,9 @@ class WorkerOrder:
     name, and ``before`` functions that are called before that, as ``module:function``.
 
     ``listen`` is where peers reach it: ``unix:PATH`` or ``tcp:HOST:PORT``; ``secret`` is what they
-    prove to each other to know. ``active`` is whether spouts begin at once.
+    prove to each other to know, ``tls`` paths of certificate, key and authorities, and the name
+    that is in the certificates. ``active`` is whether spouts begin at once.
+    ``log_level`` is what goes to the worker's file, ``heard_level`` what the supervisor hears of.
     """
 
     topology_id: str
@@ -25,9 +27,11 @@ class WorkerOrder:
     spec: bytes = field(repr=False)
     secret: bytes = field(repr=False)
     listen: str
+    tls: tuple[str, str, str, str] | None = None
     active: bool = True
     path: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     modules: tuple[tuple[str, str], ...] = ()
     log_level: int = 20
+    heard_level: int = 30
     heartbeat_s: float = 1.0

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from typhoon.config import CheckedConf, TopologyOptions, component_conf, topology_options
+from typhoon.errors import InvalidTopologyError
 from typhoon.topology import ComponentSpec, Executor, Grouping, Stream, tick_secs
-from typhoon.worker._context import Context, Surroundings
+from typhoon.worker._context import Context
 from typhoon.worker._debug import DebugHook, warn_if_unheard
 from typhoon.worker._errors import ErrorBook
 from typhoon.worker._hooks import hook_classes
 from typhoon.worker._layout import Layout
 from typhoon.worker._shell import Shell
+from typhoon.worker._surroundings import Surroundings
 
 MOST_WORKERS = 64
 """So many a topology may have without its running workers being started anew for more."""
@@ -105,7 +107,7 @@ class Planner:
         shell = None
         if spec.native is None:
             shared: dict[Any, Any] = {}
-            contexts = [Context(task, spec.id, self.around, shared) for task in executor.tasks]
+            contexts = [Context(self.around, task, spec.id, shared) for task in executor.tasks]
             hooks = [*([DebugHook] if conf["topology.debug"] else []), *self.hooks]
             shell = Shell(spec, conf, contexts, self.books[spec.id], self.stop, hooks)
         return Planned(number, spec, executor, shell, self.ticks[spec.id])
@@ -127,6 +129,7 @@ class Planner:
             "message_timeout": (
                 options.message_timeout_s if options.enable_message_timeouts else None
             ),
+            "pickle": options.fall_back_on_pickle,
             "load_aware": not options.disable_loadaware,
             "high_water": options.receive_buffer_size,
             "hard_limit": max(1, options.outbox_hard_limit_bytes // BYTES_PER_TUPLE),
@@ -198,7 +201,7 @@ class Planner:
 
     def _routes(self, component: str, name: str, stream: Stream, task: int) -> list[dict[str, Any]]:
         return [
-            self._route(stream, bolt, one.grouping, Context(task, component, self.around))
+            self._route(stream, bolt, one.grouping, Context(self.around, task, component))
             for bolt, one in self.around.spec.subscribers(component)
             if one.stream == name
         ]
@@ -209,7 +212,7 @@ class Planner:
         targets, near = self._targets(context.component_id, bolt, grouping, self.layout)
         chooser = None
         if grouping.kind == "custom":
-            chooser = copy.deepcopy(grouping.object)
+            chooser = _copied(grouping.object, bolt)
             chooser.prepare(context, stream, list(targets))
         return {
             "grouping": grouping.kind,
@@ -252,6 +255,18 @@ class Planner:
             elif grouping.kind == "local_or_shuffle":
                 near = [task for task in targets if layout.tasks[task] == layout.index]
         return [*near, *(task for task in targets if task not in near)], len(near)
+
+
+def _copied(chooser: Any, bolt: str) -> Any:
+    try:
+        return copy.deepcopy(chooser)
+    except Exception as error:
+        mistake = (
+            f"bolt '{bolt}': its custom grouping, a {type(chooser).__name__}, cannot be copied "
+            f"for each task that emits to it: {error}\n"
+            "hint: open locks and connections in prepare(), not in __init__"
+        )
+        raise InvalidTopologyError([mistake]) from error
 
 
 def _conf_of(spec: ComponentSpec, conf: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from typhoon._core import Tuple
-from typhoon.errors import TopologyFailedError
+from typhoon._core import Tuple, must_have_run
+from typhoon.errors import TopologyFailedError, TyphoonError
 from typhoon.topology import (
     DEAD_LETTER,
     ComponentSpec,
@@ -21,6 +21,7 @@ from typhoon.topology import (
 from typhoon.worker._context import Context
 from typhoon.worker._copies import Copies
 from typhoon.worker._errors import ErrorBook
+from typhoon.worker._late import late_fail
 from typhoon.worker._watch import Watch
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Shell:
         if isinstance(given, type):
             self.instances = [given() for _ in self.contexts]
         else:
-            self.instances = [copy.deepcopy(given) for _ in self.contexts]
+            self.instances = [_copied(given) for _ in self.contexts]
         self.held_acks = [hold_acks(instance) for instance in self.instances]
         return self.instances
 
@@ -90,7 +91,9 @@ class Shell:
             result = instance.initialize(dict(self.conf), context)
         finally:
             context.hook_port.add = None
-        if self.calls is not None:
+        if self.calls is None:
+            must_have_run("initialize", result)
+        else:
             self.calls.initialize(slot, result)
         self.opened = slot + 1
 
@@ -104,9 +107,13 @@ class Shell:
 
     def cannot_start(self, error: BaseException) -> None:
         """``create`` or ``initialize`` raised: the topology cannot run."""
-        self.errors.add("initialize", error)
+        phase, what = (
+            ("initialize", "its initialize()") if self.instances else ("create", "making it")
+        )
+        self.errors.add(phase, error)
         message = f"{self.spec.kind} '{self.spec.id}' could not start: {_text(error)}"
-        failure = TopologyFailedError(message, hint="its initialize() raised; the log says where")
+        hint = error.hint if isinstance(error, TyphoonError) else None
+        failure = TopologyFailedError(message, hint=hint or f"{what} raised; the log says where")
         failure.__cause__ = error
         self.stop(failure, False)
 
@@ -130,10 +137,12 @@ class Shell:
             return self._bury_input(slot, error, [tup] if one is not None else tup)
         return "drop" if self.spec.on_error == "drop" else "fail"
 
-    def lost(self, slot: int, tup_id: Any) -> None:
-        """A worker died, or could not be reached, that may have held a part of the tree."""
+    def lost(self, slot: int, tup_id: Any, death: int) -> None:
+        """A worker died, or could not be reached, that may have held a part of the tree. One
+        ``death`` may be told several times of a ``tup_id``: by each worker that dropped anything.
+        """
         most = int(self.conf["topology.max.worker.deaths"])
-        self.instances[slot].fail_by_worker_death(tup_id, most)
+        self.instances[slot].fail_by_worker_death(tup_id, most, death)
 
     def unreadable(self, slot: int, source: tuple[str, str, Any], error: BaseException) -> None:
         """A tuple of another worker cannot be decoded; it fails."""
@@ -141,12 +150,14 @@ class Shell:
         what = f"decoding a tuple of '{component}' (stream '{stream}')"
         self.errors.add(what, error)
 
-    def ended(self, slot: int) -> None:
-        """A spout task has no more data."""
+    def ended(self, slot: int, fail: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+        """A spout task has no more data. Gives what is called in place of its ``fail`` now."""
         self.done.add(slot)
         logger = logging.getLogger("typhoon.worker")
-        context = self.contexts[slot]
-        logger.info("spout '%s' task %d has no more data", self.spec.id, context.task_id)
+        context, handle = self.contexts[slot], self.handles[slot]
+        text = "spout '%s' task %d has no more data: it emitted %d tuples"
+        logger.info(text, self.spec.id, context.task_id, handle.emitted)
+        return late_fail(self.instances[slot], fail, context, handle, self.errors)
 
     def bury(self, slot: int, tup_id: Any, values: tuple[Any, ...], stream: str) -> None:
         """A spout's tuple failed ``topology.max.replays`` times: to the dead letters with it.
@@ -171,7 +182,9 @@ class Shell:
             if call is not None:
                 try:
                     result = call()
-                    if self.calls is not None:
+                    if self.calls is None:
+                        must_have_run(method, result)
+                    else:
                         self.calls.close(method, result)
                 except Exception as error:
                     self.errors.add(method, error)
@@ -189,6 +202,15 @@ class Shell:
     def keeps(self) -> bool:
         """Whether a task of this spout keeps tuples that are not acked."""
         return any(getattr(instance, "unacked_tuples", None) for instance in self.instances)
+
+    def counts(self) -> dict[str, int]:
+        """What only the tasks themselves count."""
+        handles = list(self.handles.values())
+        gave_up = (getattr(instance, "gave_up", 0) for instance in self.instances)
+        return {
+            "settled_again": sum(handle.settled_again for handle in handles),
+            "gave_up": sum(count for count in gave_up if isinstance(count, int)),
+        }
 
     def hurry(self) -> bool:
         """Nothing more will come: whether a task holds tuples back, and should be ticked."""
@@ -240,11 +262,28 @@ class _TaskReporter:
     def report_metric(self, name: str, value: Any) -> None:
         self.metrics.report(name, value)
 
+    def ack_failed(self, error: BaseException) -> None:
+        self.shell.failed(self.slot, "ack", error, None)
+
     def batch_failed(self, error: Exception, tups: list[Tuple]) -> Verdict:
         if self.shell.spec.on_error == "exit":
             return "exit"  # the engine will ask, for the tick in which this happened
         return self.shell.failed(self.slot, "process_batch", error, tups)
 
 
+def _copied(component: Any) -> Any:
+    try:
+        return copy.deepcopy(component)
+    except Exception as error:
+        raise TopologyFailedError(
+            f"each task gets a copy of the {type(component).__name__} given, which cannot be "
+            f"copied: {error}",
+            hint="open locks, files and connections in initialize(), not in __init__",
+        ) from error
+
+
 def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    if isinstance(error, TopologyFailedError):
+        return error.message
+    cause = error.message if isinstance(error, TyphoonError) else error
+    return f"{type(error).__name__}: {cause}"

@@ -15,11 +15,12 @@ from typhoon.config import TopologyOptions
 from typhoon.errors import TopologyFailedError, TyphoonInternalError
 from typhoon.metrics import BusyWindow, WorkerReport, WorkerStats
 from typhoon.topology import ComponentSpec, TopologySpec, assign_tasks
-from typhoon.worker._context import Surroundings
 from typhoon.worker._errors import ErrorBook
 from typhoon.worker._layout import Layout, alone
 from typhoon.worker._plan import TICK, EnginePlan, Planner
 from typhoon.worker._progress import Progress
+from typhoon.worker._surroundings import Surroundings
+from typhoon.worker._worker_hooks import WorkerHooks
 
 logger = logging.getLogger("typhoon.worker")
 
@@ -71,6 +72,7 @@ class Worker:
         """It ended because a component asked for a new start, which ``restarts`` denies."""
         self.notices: list[str] = []
         self.books = {name: self._book(name) for name in around.spec.components}
+        self._hooks = WorkerHooks(around)
         self._plan: EnginePlan | None = None
         self._planner: Planner | None = None
         self._engine: Engine | None = None
@@ -96,7 +98,8 @@ class Worker:
     # Life -------------------------------------------------------------------------------------
 
     def start(self, *, active: bool) -> None:
-        """Begin to run its executors. Raises what a custom grouping's ``prepare`` raises."""
+        """Begin to run its executors. Raises what a custom grouping's ``prepare`` raises, and
+        ``TopologyFailedError`` where a worker hook raises."""
         self.prepare(active=active)
         self.go()
 
@@ -179,9 +182,11 @@ class Worker:
                 self._hurry(engine)
 
     def _make(self) -> Engine:
+        self.around.tasks[:] = sorted(task for one in self.layout.mine for task in one.tasks)
         self._planner = Planner(self.around, self.options, self.books, self._stop, self.layout)
         plan = self._planner.plan(active=self._active)
         engine = Engine(plan.content, None if self.clock is None else self.clock.now_ns)
+        self._hooks.start()
         with self._lock:
             self._plan, self._engine, self._again = plan, engine, False
             self._window = BusyWindow(time.monotonic())
@@ -242,13 +247,14 @@ class Worker:
             began = time.monotonic()
             for line in self._lines:
                 line.join()
+            self._hooks.shutdown()
             if self.clock is not None and self._engine is not None:
                 self.clock.detach(self._engine)
             if self._rebalancing and not self._closing.is_set() and self.failure is None:
                 self._rebalancing = False
                 self._remember()
-                self._make()
-                self._run_lines()
+                if not self._begin_anew():
+                    break
                 self._made_anew.set()
                 continue
             if not self._again or self._closing.is_set() or self.failure is not None:
@@ -268,15 +274,28 @@ class Worker:
             self._remember()
             if self._closing.wait(pause):
                 break
-            self._make()
-            self._run_lines()
+            if not self._begin_anew():
+                break
         self.around.close()
         self._done.set()
+
+    def _begin_anew(self) -> bool:
+        try:
+            self._make()
+        except TopologyFailedError as error:  # of a worker hook
+            self.failure = error
+            return False
+        self._run_lines()
+        return True
 
     def _remember(self) -> None:
         """Keep the counts of the engine that ended."""
         self._earlier = self._counted()
         self._engine = None
+
+    @property
+    def topology_id(self) -> str:
+        return self.around.topology_id
 
     def wait_until_running(self, timeout: float) -> bool:
         """It does since ``start``."""
@@ -430,6 +449,7 @@ class Worker:
                 mine["executed"] += figures["calls"]
             if planned.shell is not None:
                 mine["replayed"] += sum(one.replayed for one in planned.shell.handles.values())
+                mine.update(planned.shell.counts())
         for number, stream, emitted, transferred in engine.streams():
             mine = counts[plan.executors[number].spec.id]
             mine.update(emitted=emitted, transferred=transferred)

@@ -15,7 +15,8 @@ pub use component::{Clock, Component, Kit, Next, Stop};
 pub use desk::{Desk, EmitError};
 pub use line::{Loop, Rest};
 pub use shared::{
-    ExecutorPlan, Extent, Figures, Gauge, Kind, Mail, Order, Peer, Plan, Relayout, Shared, Status, Targets,
+    Cause, ExecutorPlan, Extent, Figures, Gauge, Kind, Mail, Order, Peer, Plan, Relayout, Shared, Status,
+    Targets,
 };
 pub use traffic::Traffic;
 pub use watch::{Held, Watchdog};

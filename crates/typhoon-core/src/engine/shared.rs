@@ -56,6 +56,8 @@ pub struct Gauge {
     inbox: AtomicUsize,
     /// On the way to it from other threads.
     coming: AtomicUsize,
+    /// In its outbox, when it last tried to empty that; written by its own thread.
+    unsent: AtomicUsize,
     /// Somebody waits for room.
     awaited: AtomicBool,
     /// The loop in the topology that it is part of; 0 for none.
@@ -66,6 +68,16 @@ impl Gauge {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.inbox.load(Ordering::SeqCst) + self.coming.load(Ordering::SeqCst)
+    }
+
+    /// What the executor emitted that found no room yet.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_unsent(&self, tuples: usize) {
+        self.unsent.store(tuples, Ordering::Relaxed);
     }
 
     pub(crate) fn expect(&self, tuples: usize) {
@@ -212,11 +224,14 @@ pub enum Mail<K: Kit> {
     /// Other workers run other executors than before.
     Relayout(Arc<Relayout>),
     /// A worker is gone, or out of reach, that may have held a part of any tree that is pending now.
-    Lost,
+    Lost(Cause),
     /// For the component of an executor (its number in the loop).
     Request(usize, K::Request),
     Order(Order),
 }
+
+/// Which death, or loss of a session, made trees fail: the same number in every worker.
+pub type Cause = u64;
 
 /// Where the tasks of other workers are from now on. What this worker runs does not change.
 pub struct Relayout {
@@ -379,8 +394,10 @@ impl<K: Kit> Shared<K> {
     }
 
     /// Every tree that is pending in this worker may have lost a part: fail them.
-    pub fn lose_all(&self) {
-        self.loops().iter().for_each(|peer| peer.post(vec![Mail::Lost]));
+    pub fn lose_all(&self, cause: Cause) {
+        self.loops()
+            .iter()
+            .for_each(|peer| peer.post(vec![Mail::Lost(cause)]));
     }
 
     /// A stamp of everything that happened so far if nothing is happening now: all loops wait with empty queues and no

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use super::message::TupleWriter;
 use super::{Garbled, Message};
 use crate::ack::Lineage;
-use crate::engine::{Gauge, Kit, Mail, Shared};
+use crate::engine::{Cause, Gauge, Kit, Mail, Shared};
 use crate::flow::{Envelope, Places, TaskId};
 
 /// Tuples are put into messages of about this size.
@@ -23,8 +23,8 @@ struct Side {
     /// Messages of this session that may leave something to do at their receiver.
     sent: AtomicU64,
     received: AtomicU64,
-    /// Say [`Message::Lost`] before anything else.
-    mark: AtomicBool,
+    /// Say [`Message::Lost`] for each of these before anything else.
+    marks: Mutex<Vec<Cause>>,
     /// By executor of ours: tuples that came and for which no credit was given yet.
     owed: Mutex<BTreeMap<u32, u32>>,
 }
@@ -62,18 +62,18 @@ impl<K: Kit> Exchange<K> {
         }
     }
 
-    /// A session with a worker begins: what came and went in an earlier one does not count any more. `again`: there was
-    /// an earlier one with the same incarnation, which may have lost a marker of ours.
-    pub fn connected(&self, worker: u16, again: bool) {
+    /// A session with a worker begins: what came and went in an earlier one does not count any more. `again`: an
+    /// earlier one with the same incarnation was lost by this cause, and maybe a marker of ours with it.
+    pub fn connected(&self, worker: u16, again: Option<Cause>) {
         if let Some(side) = self.sides.get(usize::from(worker)) {
             side.sent.store(0, Ordering::SeqCst);
             side.received.store(0, Ordering::SeqCst);
-            side.mark.fetch_or(again, Ordering::SeqCst);
+            marks(side).extend(again);
         }
     }
 
     /// The session with a worker is gone, and with it all that was queued for it: tell whoever may have a tree of that.
-    pub fn lost(&self, worker: u16) {
+    pub fn lost(&self, worker: u16, cause: Cause) {
         let Some(side) = self.sides.get(usize::from(worker)) else {
             return;
         };
@@ -89,11 +89,14 @@ impl<K: Kit> Exchange<K> {
         {
             self.shared.gauges[place.number as usize].forget();
         }
-        self.shared.lose_all();
+        self.shared.lose_all(cause);
         // That worker's next start as well: while this session lasted it may have begun trees of which tuples or acks
         // went the old way.
         for side in &self.sides {
-            side.mark.store(true, Ordering::SeqCst);
+            let mut marks = marks(side);
+            if !marks.contains(&cause) {
+                marks.push(cause);
+            }
         }
         self.shared.ring_all();
     }
@@ -104,8 +107,8 @@ impl<K: Kit> Exchange<K> {
         else {
             return;
         };
-        if side.mark.swap(false, Ordering::SeqCst) {
-            lanes.urgent(Message::<K::Payload>::Lost.write());
+        for cause in marks(side).drain(..) {
+            lanes.urgent(Message::<K::Payload>::Lost(cause).write());
         }
         if let Some(credit) = self.credit(side) {
             lanes.urgent(credit);
@@ -137,7 +140,7 @@ impl<K: Kit> Exchange<K> {
                     count += 1;
                     lanes.urgent(Message::<K::Payload>::Reset(root).write());
                 }
-                Mail::Lost | Mail::Relayout(_) | Mail::Request(..) | Mail::Order(_) => {}
+                Mail::Lost(_) | Mail::Relayout(_) | Mail::Request(..) | Mail::Order(_) => {}
             }
         }
         if !settled.is_empty() {
@@ -167,8 +170,8 @@ impl<K: Kit> Exchange<K> {
                 self.credited(worker, list);
                 return Ok(false);
             }
-            Message::Lost => {
-                self.shared.lose_all();
+            Message::Lost(cause) => {
+                self.shared.lose_all(cause);
                 return Ok(false);
             }
         }
@@ -347,6 +350,10 @@ impl<K: Kit> Exchange<K> {
             self.shared.loops().iter().for_each(|peer| peer.ring());
         }
     }
+}
+
+fn marks(side: &Side) -> MutexGuard<'_, Vec<Cause>> {
+    side.marks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn owed(side: &Side) -> MutexGuard<'_, BTreeMap<u32, u32>> {

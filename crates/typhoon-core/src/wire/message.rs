@@ -1,4 +1,5 @@
 use crate::ack::{Lineage, Root};
+use crate::engine::Cause;
 use crate::flow::{Envelope, Parcel, TaskId, Way};
 
 /// A message that is not of this protocol: where reading it failed.
@@ -25,7 +26,7 @@ pub enum Message<P> {
     /// The executor of this task may be sent so many more.
     Credit(Vec<(TaskId, u32)>),
     /// Tuples or acks were dropped that may have been of any tree which is pending now.
-    Lost,
+    Lost(Cause),
 }
 
 /// Tuples, written one by one into messages of some `limit` bytes.
@@ -105,7 +106,10 @@ impl<P: Parcel> Message<P> {
                     out.extend_from_slice(&count.to_le_bytes());
                 }
             }
-            Message::Lost => out.push(LOST),
+            Message::Lost(cause) => {
+                out.push(LOST);
+                out.extend_from_slice(&cause.to_le_bytes());
+            }
         }
         out
     }
@@ -120,7 +124,7 @@ impl<P: Parcel> Message<P> {
             FAIL => Message::Fail(reader.root()?),
             RESET => Message::Reset(reader.root()?),
             CREDIT => Message::Credit(reader.all(|reader| Ok((reader.word()?, reader.word()?)))?),
-            LOST => Message::Lost,
+            LOST => Message::Lost(reader.long()?),
             _ => return Err(Garbled { at: 0 }),
         };
         match reader.at == bytes.len() {
@@ -202,15 +206,17 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::Unsendable;
     use proptest::prelude::*;
 
     #[derive(Debug, Clone, PartialEq)]
     struct Bytes(Vec<u8>);
 
     impl Parcel for Bytes {
-        fn pack(self) -> Result<Self, Unsendable> {
-            Ok(self)
+        fn pack(self) -> Option<Self> {
+            Some(self)
+        }
+        fn is_packed(&self) -> bool {
+            true
         }
         fn packed(&self) -> &[u8] {
             &self.0

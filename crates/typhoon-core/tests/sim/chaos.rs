@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use typhoon_core::ack::{Edges, Finished, Lineage, Root};
 use typhoon_core::engine::{Anchor, Anchors, Desk, EmitError, Input, Next};
-use typhoon_core::flow::{Envelope, STREAM_TICK};
+use typhoon_core::flow::{Envelope, Parcel, Pick, STREAM_TICK};
 
 use super::truth::{Truth, roots};
 use super::{Row, SimKit};
@@ -34,10 +34,25 @@ fn stamped(stamps: &mut HashMap<usize, i64>, start: u64, slot: usize, depth: i64
     Row::ints(&[*stamp, depth])
 }
 
-/// Emit on the first stream; the number of copies.
-fn emit<A: Anchor>(desk: &mut Desk<SimKit>, slot: usize, row: Row, anchor: A) -> usize {
-    match desk.emit_to(slot, 0, row, anchor, None, &[]) {
-        Ok(tasks) => tasks.len(),
+/// Emit on the first stream, each way in turn; the number of copies.
+fn emit<A: Anchor>(desk: &mut Desk<SimKit>, slot: usize, row: Row, mut anchor: A) -> usize {
+    let routes = &desk.outlet(slot, 0).routes;
+    let single = matches!(routes.as_slice(), [route] if !matches!(route.pick, Pick::All));
+    let copies = if single && row.int(0) % 2 == 0 {
+        match desk.emit(slot, 0, row, &mut anchor) {
+            Err(EmitError::Abroad(row, target)) => {
+                desk.emit_abroad(slot, 0, row.pack().unwrap(), &mut anchor, target)
+            }
+            other => other,
+        }
+        .map(|()| 1)
+    } else {
+        let packed = desk.goes_abroad(slot, 0).then(|| row.clone().pack().unwrap());
+        let tasks = desk.emit_to(slot, 0, row, packed, &mut anchor, None, &[]);
+        tasks.map(|tasks| tasks.len())
+    };
+    match copies {
+        Ok(copies) => copies,
         Err(EmitError::Full) => 0,
         Err(error) => panic!("{error:?}"),
     }

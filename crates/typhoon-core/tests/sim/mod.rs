@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use typhoon_core::ack::Finished;
 use typhoon_core::engine::{Clock, Component, Desk, Kit, Next, Stop};
-use typhoon_core::flow::{Key, Parcel, Unsendable};
+use typhoon_core::flow::{Key, Parcel};
 use typhoon_core::native::{Native, Value, Values};
 
 /// Time moves by this much whenever somebody looks.
@@ -66,11 +66,15 @@ impl Values for Row {
 
 /// Only whole numbers travel.
 impl Parcel for Row {
-    fn pack(self) -> Result<Self, Unsendable> {
+    fn pack(self) -> Option<Self> {
         let bytes: Vec<u8> = (0..self.0.len())
             .flat_map(|position| self.int(position).to_le_bytes())
             .collect();
-        Ok(Row(self.0, Some(bytes.into())))
+        Some(Row(self.0, Some(bytes.into())))
+    }
+
+    fn is_packed(&self) -> bool {
+        self.1.is_some()
     }
 
     fn packed(&self) -> &[u8] {

@@ -313,7 +313,7 @@ impl Net {
         let post = lane(wire).pop_front().unwrap();
         let index = self.processes[from].index;
         let process = &mut self.processes[to];
-        if let Ok(Message::<Row>::Lost) = Message::read(&post.bytes) {
+        if let Ok(Message::<Row>::Lost(_)) = Message::read(&post.bytes) {
             assert!(!self.truth.borrow().calm, "a marker for nothing");
         }
         if process.exchange.message(index as u16, &post.bytes).unwrap() {
@@ -421,7 +421,7 @@ impl Net {
         let again = process.last[index] == incarnation;
         assert!(!again || !self.truth.borrow().calm);
         process.last[index] = incarnation;
-        process.exchange.connected(index as u16, again);
+        process.exchange.connected(index as u16, again.then_some(session));
         process.ends[index] = Some(End { peer, session });
         process.hungry[index] = true;
     }
@@ -444,7 +444,7 @@ impl Net {
         self.wires.entry((peer, start)).or_default().clear();
         self.wires.entry((start, peer)).or_default().cut(&mut self.dice);
         self.give_up(end.session, peer, start);
-        self.processes[start].exchange.lost(index as u16);
+        self.processes[start].exchange.lost(index as u16, end.session);
     }
 
     /// One end knows that there is no such session; the other will.

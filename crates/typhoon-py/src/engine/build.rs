@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use typhoon_core::engine::{ExecutorPlan as CoreExecutor, Extent, Kind, Loop, Plan, Shared, Watchdog};
-use typhoon_core::flow::{Outlet, Place};
+use typhoon_core::flow::{Emits, Outlet, Place};
 use typhoon_core::native::{Native, Spec, Value};
 
 use super::{Counts, Engine, GLANCE, Line, WakeOn};
@@ -90,7 +90,7 @@ impl Builder {
         })
     }
 
-    pub(super) fn build(mut self, py: Python<'_>, plan: WorkerPlan, clock: WorkerClock) -> PyResult<Engine> {
+    pub(super) fn build(mut self, py: Python<'_>, plan: &WorkerPlan, clock: WorkerClock) -> PyResult<Engine> {
         let executors = self.shared.figures.len();
         let (mut alone, mut places) = (vec![false; executors], vec![(0, 0); executors]);
         let mut lines = Vec::new();
@@ -113,26 +113,33 @@ impl Builder {
                     tasks: executor.tasks.iter().map(|task| task.id).collect(),
                     outlets,
                     max_pending: executor.max_pending,
-                    tick: executor.tick.map(Duration::from_secs_f64),
+                    tick: executor
+                        .tick
+                        .map(|tick| seconds("the tick interval", tick))
+                        .transpose()?,
                 });
                 let place = (line, local);
                 let surroundings = (&wake_on, aside.as_ref(), &clock);
-                components.push(self.component(py, &plan, executor, place, surroundings)?);
+                components.push(self.component(py, plan, executor, place, surroundings)?);
             }
             let core_plan = Plan {
                 line: line as u16,
                 worker: plan.options.worker,
                 incarnation: plan.options.incarnation,
                 executors: plans,
-                message_timeout: plan.options.message_timeout.map(Duration::from_secs_f64),
+                message_timeout: plan
+                    .options
+                    .message_timeout
+                    .map(|timeout| seconds("the message time-out", timeout))
+                    .transpose()?,
                 high_water: plan.options.high_water,
                 load_aware: plan.options.load_aware,
                 hard_limit: plan.options.hard_limit,
                 seed: self.draw(),
                 active: plan.options.active,
                 poll: (
-                    Duration::from_secs_f64(plan.options.poll.0),
-                    Duration::from_secs_f64(plan.options.poll.1),
+                    seconds("the pause of an idle spout", plan.options.poll.0)?,
+                    seconds("the pause of a spout that is idle for long", plan.options.poll.1)?,
                 ),
                 timed_every: plan.options.timed_every,
             };
@@ -158,6 +165,7 @@ impl Builder {
             alone,
             places,
             clock,
+            nothing: py.eval(c"lambda: None", None, None)?.unbind(),
         })
     }
 
@@ -212,12 +220,24 @@ impl Builder {
             .as_ref()
             .ok_or_else(|| PyValueError::new_err("an executor without a shell"))?;
         let mut handles = Vec::new();
+        // Those of this executor are the last that were made, in the order of its tasks and their streams.
+        let outlets = executor
+            .tasks
+            .iter()
+            .map(|task| task.outlets.len())
+            .sum::<usize>();
+        let mut counts = self.counts[self.counts.len() - outlets..]
+            .iter()
+            .map(|counts| Arc::clone(&counts.count))
+            .collect::<Vec<_>>()
+            .into_iter();
         let in_flight = Arc::default();
         for (slot, task) in executor.tasks.iter().enumerate() {
             let streams = task
                 .outlets
                 .iter()
-                .map(|outlet| self.stream(py, outlet))
+                .zip(&mut counts)
+                .map(|(outlet, count)| self.stream(py, outlet, count))
                 .collect();
             let place = (line, local, executor.number, slot);
             let name = executor.component.clone();
@@ -249,7 +269,7 @@ impl Builder {
         )))
     }
 
-    fn stream(&self, py: Python<'_>, plan: &OutletPlan) -> Stream {
+    fn stream(&self, py: Python<'_>, plan: &OutletPlan, count: Arc<Emits>) -> Stream {
         let mut keys: Vec<usize> = plan
             .routes
             .iter()
@@ -281,6 +301,7 @@ impl Builder {
             keys,
             custom,
             rows,
+            count,
         }
     }
 }
@@ -302,6 +323,12 @@ pub(super) fn place_elsewhere(
             };
         }
     }
+}
+
+/// A number of seconds out of the plan; `what` it is for.
+fn seconds(what: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|error| PyValueError::new_err(format!("{what} is {value} seconds: {error}")))
 }
 
 /// A ready-made component by name.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use typhoon_core::engine::Shared;
+use typhoon_core::engine::{Cause, Shared};
 use typhoon_core::wire::{Exchange, Lanes};
 use typhoon_wire::{Address, Config, Handler, Links, Lost, Outgoing, Ringer};
 
@@ -24,6 +24,8 @@ struct Present {
 /// What the link thread calls: it never holds the GIL.
 pub(super) struct Ends {
     pub(super) exchange: Exchange<Kit>,
+    /// This worker and its incarnation.
+    own: (u16, u64),
     present: Mutex<Present>,
     changed: Condvar,
     ringer: OnceLock<Ringer>,
@@ -48,27 +50,30 @@ impl Handler for Ends {
         false
     }
 
-    fn message(&self, peer: u16, _: u64, message: Cow<'_, [u8]>) {
+    fn message(&self, peer: u16, incarnation: u64, message: Cow<'_, [u8]>) {
         match self.exchange.message(peer, &message) {
             Ok(true) => self.ring(),
             Ok(false) => {}
             // It had a proof and a checksum, and yet it says nothing: whatever it was is lost.
-            Err(_) => self.exchange.lost(peer),
+            Err(_) => self
+                .exchange
+                .lost(peer, self.cause(peer, incarnation, Lost::Broken)),
         }
     }
 
     fn connected(&self, peer: u16, incarnation: u64) {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let again = present.last.insert(peer, incarnation) == Some(incarnation);
-        self.exchange.connected(peer, again);
+        let cause = again.then(|| self.cause(peer, incarnation, Lost::Forgotten));
+        self.exchange.connected(peer, cause);
         present.now.insert(peer);
         self.changed.notify_all();
     }
 
-    fn lost(&self, peer: u16, _: u64, _: Lost) {
+    fn lost(&self, peer: u16, incarnation: u64, why: Lost) {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         present.now.remove(&peer);
-        self.exchange.lost(peer);
+        self.exchange.lost(peer, self.cause(peer, incarnation, why));
     }
 }
 
@@ -80,6 +85,7 @@ impl Ends {
     ) -> PyResult<(Arc<Self>, Links)> {
         let ends = Arc::new(Ends {
             exchange: Exchange::new(Arc::clone(&shared), high_water),
+            own: (config.worker, config.incarnation),
             present: Mutex::default(),
             changed: Condvar::new(),
             ringer: OnceLock::new(),
@@ -93,6 +99,15 @@ impl Ends {
             peer.ring_by(Arc::new(move || ringer.ring()));
         }
         Ok((ends, links))
+    }
+
+    /// A death has the same cause in all workers, a lost session the same at both ends.
+    fn cause(&self, peer: u16, incarnation: u64, why: Lost) -> Cause {
+        let name = |(worker, incarnation): (u16, u64)| u64::from(worker) << 32 | incarnation & 0xFFFF_FFFF;
+        match why {
+            Lost::Down => name((peer, incarnation)),
+            _ => 1 << 63 | (name((peer, incarnation)).wrapping_mul(31) ^ name(self.own).wrapping_mul(31)),
+        }
     }
 
     fn ring(&self) {

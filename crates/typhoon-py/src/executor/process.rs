@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use typhoon_core::engine::{Desk, Stop};
-use typhoon_core::flow::{Envelope, STREAM_TICK};
+use typhoon_core::flow::{Envelope, Parcel, STREAM_TICK};
 
 use super::batch::BATCH;
 use super::{Executor, Verdict, attached};
 use crate::component::Kit;
 use crate::payload::Payload;
+use crate::ran::ran;
 use crate::tuple::{State, TupleObject};
 
 impl Executor {
@@ -73,7 +74,11 @@ impl Executor {
             way,
         } = envelope;
         let py = attached();
-        match payload.unpack(py) {
+        let options = crate::codec::Options {
+            pickle: self.handles[slot].get().pickle,
+            ..crate::codec::Options::default()
+        };
+        match payload.unpack(py, options) {
             Ok(payload) => Some(Envelope {
                 payload,
                 lineage,
@@ -166,7 +171,10 @@ impl Executor {
             self.went_away(desk);
         }
         // SAFETY: alive; GIL held.
-        let result = unsafe { task.main.call(task.object.as_ptr(), tuple.cast()) };
+        let result = ran(
+            unsafe { task.main.call(task.object.as_ptr(), tuple.cast()) },
+            "process",
+        );
         let mut verdict = Ok(());
         let (mut settle, mut failed) = (task.auto_ack && !goes_on, false);
         if result.is_null() {

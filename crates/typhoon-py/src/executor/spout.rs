@@ -7,11 +7,12 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use typhoon_core::ack::{Finished, Outcome};
-use typhoon_core::engine::{Desk, Next, Stop};
+use typhoon_core::engine::{Cause, Desk, Next, Stop};
 
-use super::{Executor, Verdict, attached};
+use super::{Executor, Method, Verdict, attached};
 use crate::component::{Kept, Kit, Token};
 use crate::python::Ref;
+use crate::ran::ran;
 
 impl Executor {
     pub fn ask(&mut self, desk: *mut Desk<Kit>, slot: usize) -> Result<Next, Stop> {
@@ -20,7 +21,10 @@ impl Executor {
             while unsafe { (*desk).wants(slot) } {
                 let task = &this.tasks[slot];
                 // SAFETY: alive; GIL held.
-                let result = unsafe { task.main.call(task.object.as_ptr(), ptr::null_mut()) };
+                let result = ran(
+                    unsafe { task.main.call(task.object.as_ptr(), ptr::null_mut()) },
+                    "next_tuple",
+                );
                 if result.is_null() {
                     if this.no_tuple(slot)? == Next::Done {
                         return Ok(Next::Done);
@@ -36,11 +40,11 @@ impl Executor {
 
     /// `next_tuple` raised: StopIteration ends the task.
     #[cold]
-    pub(super) fn no_tuple(&self, slot: usize) -> Result<Next, Stop> {
+    pub(super) fn no_tuple(&mut self, slot: usize) -> Result<Next, Stop> {
         let py = attached();
         let error = PyErr::fetch(py);
         if error.is_instance_of::<PyStopIteration>(py) {
-            if let Err(error) = self.shell.bind(py).call_method1("ended", (slot,)) {
+            if let Err(error) = self.ended(py, slot) {
                 error.write_unraisable(py, None);
             }
             return Ok(Next::Done);
@@ -52,6 +56,24 @@ impl Executor {
         }
     }
 
+    /// From now on the shell looks at what `fail` does: nobody else will ask this task for a lost tuple.
+    fn ended(&mut self, py: Python<'_>, slot: usize) -> PyResult<()> {
+        let task = &mut self.tasks[slot];
+        let object = task.object.bind(py);
+        let fail = task
+            .fail
+            .as_ref()
+            .map(|fail| fail.callable(&object, "fail"))
+            .transpose()?;
+        let watched: Py<PyAny> = self
+            .shell
+            .bind(py)
+            .call_method1("ended", (slot, fail))?
+            .extract()?;
+        task.fail = Some(Method::plain(py, watched));
+        Ok(())
+    }
+
     pub fn settled(&mut self, desk: *mut Desk<Kit>) -> Result<(), Stop> {
         self.lend(desk, |this| {
             // SAFETY: the desk is lent to us; no reference to it lives across a call into Python.
@@ -61,14 +83,19 @@ impl Executor {
                     // SAFETY: as above.
                     _ => unsafe { (*desk).slot(finished.task) },
                 };
-                this.tell(slot, finished)?;
+                this.tell(desk, slot, finished)?;
             }
             Ok(())
         })
     }
 
     #[inline(always)]
-    pub(super) fn tell(&self, slot: usize, finished: Finished<Token>) -> Result<(), Stop> {
+    pub(super) fn tell(
+        &self,
+        desk: *mut Desk<Kit>,
+        slot: usize,
+        finished: Finished<Token>,
+    ) -> Result<(), Stop> {
         let Finished { token, outcome, .. } = finished;
         let id = match token {
             Token::Number(_) => return Ok(()),
@@ -78,16 +105,23 @@ impl Executor {
                 false => kept.id.clone(),
             },
         };
+        // SAFETY: lent; no Python code runs.
+        self.tell_of(slot, &id, outcome, unsafe { (*desk).cause() })
+    }
+
+    /// Tell the spout what became of the tuple of this name; if it was lost, by which cause.
+    #[inline(always)]
+    pub(super) fn tell_of(&self, slot: usize, id: &Ref, outcome: Outcome, cause: Cause) -> Result<(), Stop> {
         let task = &self.tasks[slot];
         if outcome != Outcome::Acked
-            && let Err(error) = task.handle().expect_replay(attached(), &id)
+            && let Err(error) = task.handle().expect_replay(attached(), id)
         {
             error.write_unraisable(attached(), None);
         }
         let (phase, method) = match outcome {
             Outcome::Acked => ("ack", &task.ack),
             Outcome::Failed | Outcome::TimedOut => ("fail", &task.fail),
-            Outcome::Lost => return self.tell_lost(slot, &id),
+            Outcome::Lost => return self.tell_lost(slot, id, cause),
         };
         match method {
             Some(method) => self.call(slot, phase, method, id.as_ptr()),
@@ -97,9 +131,13 @@ impl Executor {
 
     /// A worker died that may have held a part of the tree.
     #[cold]
-    fn tell_lost(&self, slot: usize, id: &Ref) -> Result<(), Stop> {
+    fn tell_lost(&self, slot: usize, id: &Ref, cause: Cause) -> Result<(), Stop> {
         let py = attached();
-        if let Err(error) = self.shell.bind(py).call_method1("lost", (slot, id.bind(py))) {
+        if let Err(error) = self
+            .shell
+            .bind(py)
+            .call_method1("lost", (slot, id.bind(py), cause))
+        {
             error.restore(py);
             if matches!(self.failed(slot, "fail", None), Verdict::Exit) {
                 return Err(Stop);
@@ -133,7 +171,7 @@ impl Executor {
             .unwrap_or(0)
             + 1;
         let _ = failures.set_item(&id, count);
-        count >= limit.max(1)
+        count >= limit
     }
 
     pub(super) fn bury(&self, slot: usize, kept: &Kept) -> Result<(), Stop> {

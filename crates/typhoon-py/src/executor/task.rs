@@ -65,6 +65,19 @@ impl Method {
         }
     }
 
+    /// As Python calls it, with its argument alone; `name` is that of this method of `object`.
+    pub(super) fn callable<'py>(
+        &self,
+        object: &Bound<'py, PyAny>,
+        name: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if self.bound {
+            Ok(self.function.bind(object.py()))
+        } else {
+            object.getattr(name)
+        }
+    }
+
     /// Is it this very function?
     pub(super) fn is(&self, function: &Bound<'_, PyAny>) -> bool {
         self.function.as_ptr() == function.as_ptr()
@@ -96,7 +109,8 @@ impl Task {
         spout: bool,
         counts: bool,
     ) -> PyResult<Self> {
-        let method = |name: &str| match object.hasattr(name)? {
+        // What the class has: an instance that passes on what it does not know seems to have everything.
+        let method = |name: &str| match object.get_type().hasattr(name)? {
             true => Method::of(&object, name).map(Some),
             false => Ok(None),
         };
@@ -133,11 +147,7 @@ impl Task {
     pub(super) fn watch(&mut self, watch: &Bound<'_, PyAny>, spout: bool) -> PyResult<()> {
         let object = self.object.bind(watch.py());
         let around = |name: &str, method: Option<&Method>| {
-            let method = match method {
-                Some(method) if method.bound => Some(method.function.bind(watch.py())),
-                Some(_) => Some(object.getattr(name)?),
-                None => None,
-            };
+            let method = method.map(|method| method.callable(&object, name)).transpose()?;
             Ok::<_, PyErr>(Method {
                 function: watch.call_method1("around", (name, method))?.into(),
                 bound: true,

@@ -13,16 +13,18 @@ use typhoon_core::engine::{Anchor, Anchors, Desk, EmitError, Input};
 use typhoon_core::flow::TaskId;
 
 use super::arguments::{Extras, arguments, extras, list, required, result, stream_index};
-use super::foreign::foreign_emit;
+use super::foreign::{foreign_emit, tell_unanchored};
 use super::settle::{anchor_list, settled_error};
 use super::special::send_specially;
-use super::values::{emit_error, to_payload};
+use super::values::{emit_error, packed, to_payload};
 use super::{coroutine, object, running};
 use crate::base;
 use crate::component::{Kept, Kit, Token};
+use crate::errors;
 use crate::handle::Handle;
 use crate::payload::Payload;
 use crate::python::{Raw, Ref, guarded, none};
+use crate::ran::must_have_run;
 use crate::tuple::{State, TupleObject};
 
 static TUP_ID: OnceLock<Ref> = OnceLock::new();
@@ -58,12 +60,18 @@ pub fn route<A: Anchor>(
     desk: *mut Desk<Kit>,
     index: usize,
     payload: Payload,
-    anchor: A,
+    mut anchor: A,
 ) -> PyResult<Vec<TaskId>> {
     // SAFETY: lent for the length of the call that we are in; no reference to it lives across Python code.
     let result = unsafe {
         handle.sit(desk);
-        (*desk).emit(handle.slot, index, payload, anchor)
+        (*desk).emit(handle.slot, index, payload, &mut anchor)
+    };
+    let (desk, result) = match result {
+        Err(EmitError::Abroad(payload, target)) => {
+            emit_abroad(py, handle, index, &payload, &mut anchor, target)?
+        }
+        result => (desk, result),
     };
     if handle.threaded {
         wait_for_room(py, handle, desk);
@@ -74,6 +82,34 @@ pub fn route<A: Anchor>(
     }
 }
 
+/// The task chosen runs in another worker.
+#[inline(never)]
+fn emit_abroad<A: Anchor>(
+    py: Python<'_>,
+    handle: &Handle,
+    index: usize,
+    payload: &Payload,
+    anchor: &mut A,
+    target: TaskId,
+) -> PyResult<(*mut Desk<Kit>, Result<(), EmitError<Payload>>)> {
+    let packed = packed(py, handle, &handle.streams[index], payload)?;
+    let desk = desk_again(py, handle)?;
+    // SAFETY: as in `route`.
+    let result = unsafe {
+        handle.sit(desk);
+        (*desk).emit_abroad(handle.slot, index, packed, anchor, target)
+    };
+    Ok((desk, result))
+}
+
+/// The desk, after Python code has run in the middle of an emit: it may be another, or none.
+pub fn desk_again(py: Python<'_>, handle: &Handle) -> PyResult<*mut Desk<Kit>> {
+    handle.any_desk().ok_or_else(|| {
+        let message = format!("'{}' was closed in the middle of an emit", handle.component);
+        errors::new(py, "NotRunningError", message)
+    })
+}
+
 /// On a thread of its own, an executor waits in emit while those who get its tuples are full.
 pub fn wait_for_room(py: Python<'_>, handle: &Handle, desk: *mut Desk<Kit>) {
     // SAFETY: as in `route`; the desk is this thread's, and only it uses it while the GIL is away.
@@ -81,12 +117,14 @@ pub fn wait_for_room(py: Python<'_>, handle: &Handle, desk: *mut Desk<Kit>) {
         if (*desk).held_back() < handle.high_water {
             return;
         }
+        handle.waits_for_room.store(true, Ordering::Relaxed);
         while !(*desk).relieve() && (*desk).held_back() >= handle.high_water && !handle.shared.is_stopping() {
             let Some(waker) = handle.shared.peers[handle.line].waker() else {
-                return;
+                break;
             };
             py.detach(|| waker.wait(Some(Duration::from_millis(5)), &[]));
         }
+        handle.waits_for_room.store(false, Ordering::Relaxed);
     }
 }
 
@@ -197,7 +235,11 @@ pub fn spout_send(
     let id = checked_id(py, handle, id)?;
     if !handle.acking {
         let tasks = send(py, handle, desk, index, values, untracked, extras)?;
-        object(py, slf).call_method1("ack", (id.bind(py),))?;
+        if let Err(error) = ack_at_once(py, slf, &id) {
+            // Not the emit's to raise: it has happened, and next_tuple would seem to have failed, or to have no more data.
+            let reporter = object(py, slf).getattr("_reporter")?;
+            reporter.call_method1("ack_failed", (error.into_value(py),))?;
+        }
         if let Some(watch) = handle.is_watched().then(|| handle.watch()).flatten() {
             watch.bind(py).call_method1("acked_at_once", (id.bind(py),))?;
         }
@@ -248,6 +290,12 @@ fn keep(py: Python<'_>, handle: &Handle, index: usize, values: Raw, id: Ref) -> 
         values,
         stream: index,
     })))
+}
+
+/// Without acking a spout is told inside emit.
+fn ack_at_once(py: Python<'_>, slf: Raw, id: &Ref) -> PyResult<()> {
+    let given = object(py, slf).call_method1("ack", (id.bind(py),))?;
+    must_have_run(py, "ack", given)
 }
 
 #[cold]
@@ -304,7 +352,7 @@ pub unsafe extern "C" fn bolt_emit(slf: Raw, args: *const Raw, given: isize, key
         let extras = extras(py, direct, ids)?;
         let index = stream_index(py, handle, stream)?;
         let values = required(values, "emit")?;
-        let tasks = bolt_any(py, handle, index, values, anchors, &extras)?;
+        let tasks = bolt_any(py, slf, handle, index, values, anchors, &extras)?;
         result(py, tasks, &extras)
     })
 }
@@ -322,7 +370,7 @@ pub unsafe extern "C" fn bolt_emit_many(slf: Raw, args: *const Raw, given: isize
         unsafe {
             let Some(desk) = handle.any_desk().filter(|_| anchors.is_none()) else {
                 for values in list(py, tuples)? {
-                    bolt_any(py, handle, index, values.as_ptr(), anchors, &extras)?;
+                    bolt_any(py, slf, handle, index, values.as_ptr(), anchors, &extras)?;
                 }
                 return Ok(none());
             };
@@ -346,6 +394,7 @@ pub unsafe extern "C" fn bolt_emit_many(slf: Raw, args: *const Raw, given: isize
 
 fn bolt_any(
     py: Python<'_>,
+    slf: Raw,
     handle: &Handle,
     index: usize,
     values: Raw,
@@ -357,6 +406,9 @@ fn bolt_any(
             Some(desk) => anchored(py, handle, desk, index, values, extras),
             None => {
                 let own: Vec<Ref> = coroutine::tuple(py, handle)?.into_iter().collect();
+                if own.is_empty() {
+                    tell_unanchored(py, slf, handle)?;
+                }
                 foreign_emit(py, handle, index, values, &own, None, extras)
             }
         };

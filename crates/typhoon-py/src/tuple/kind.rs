@@ -67,8 +67,12 @@ const DOC: &std::ffi::CStr = c"What a bolt gets, and what it acks, fails and anc
 
 Tuple(id=None, component=None, stream=\"default\", task=None, values=(), fields=None)
 
-Immutable. `tup[\"word\"]` and `tup[0]` read a value; `values` is a plain tuple. It may be kept, pickled, copied and
-weakly referenced, and read after its topology has ended.";
+Immutable. `tup[\"word\"]` and `tup[0]` read a value; `values` is a plain tuple, and `len`, iteration and `in` go over
+it: `\"to\" in tup` asks for a value, `\"word\" in tup.fields` for a field. It may be kept, pickled, copied and weakly
+referenced, and read after its topology has ended.
+
+Two Tuples are equal only if they are one and the same, since each is settled by itself; a copy is another one, which
+nothing tracks. Compare their `values`.";
 
 /// Make the type and put it into the module.
 pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {

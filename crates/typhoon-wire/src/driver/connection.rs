@@ -81,14 +81,23 @@ impl Connection {
         }
     }
 
-    /// Write what the handshake has to say.
+    /// Is there anything to write beside frames?
+    pub fn is_pending(&self) -> bool {
+        !self.outbox.is_empty() || self.socket.is_pending()
+    }
+
+    /// Write what the handshake has to say, and what the socket holds inside.
     pub fn write_outbox(&mut self, registry: &Registry, token: usize) -> io::Result<()> {
-        if self.blocked || self.outbox.is_empty() {
+        if self.blocked || !self.is_pending() {
             return Ok(());
         }
-        let written = Self::write(&mut self.socket, &[IoSlice::new(&self.outbox)])?;
-        self.outbox.drain(..written);
-        if !self.outbox.is_empty() {
+        if self.outbox.is_empty() {
+            self.socket.flush()?;
+        } else {
+            let written = Self::write(&mut self.socket, &[IoSlice::new(&self.outbox)])?;
+            self.outbox.drain(..written);
+        }
+        if self.is_pending() {
             self.block(registry, token)?;
         }
         Ok(())

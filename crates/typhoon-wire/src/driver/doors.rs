@@ -10,16 +10,21 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// So many connections are let in before those that are in have their turn.
+const ACCEPTS: usize = 16;
 /// How long to wait when the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl Driver {
     pub(super) fn accept(&mut self, now: Instant) {
-        self.accept_at = None;
-        loop {
-            match self.listener.accept() {
+        self.accept_at = Some(now);
+        for _ in 0..ACCEPTS {
+            match self.listener.accept(self.keyring.as_ref()) {
                 Ok(socket) => self.let_in(socket, now),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.accept_at = None;
+                    return;
+                }
                 Err(error) if is_passing(&error) => (),
                 Err(_) => {
                     self.accept_at = Some(now + ACCEPT_PAUSE);
@@ -53,7 +58,7 @@ impl Driver {
             attempt: self.attempts,
             nonce: random(),
         };
-        let Ok(socket) = Socket::connect(&present.address) else {
+        let Ok(socket) = Socket::connect(&present.address, self.keyring.as_ref()) else {
             present.back_off(now);
             return;
         };
@@ -73,6 +78,7 @@ impl Driver {
         self.next_connection += 1;
         connection.register(self.poll.registry(), name).ok()?;
         self.connections.insert(name, connection);
+        self.shared.ledger.connections(self.connections.len());
         Some(name)
     }
 
@@ -186,7 +192,12 @@ impl Driver {
         };
         match (answer, &mut present.session) {
             (Answer::Resume(received), Some(session)) => match session.resume(received, now) {
-                Ok(()) => self.attach(name, index),
+                Ok(news) => {
+                    if news {
+                        present.worked();
+                    }
+                    self.attach(name, index);
+                }
                 Err(_) => self.lose(index, Lost::Broken, now),
             },
             (Answer::Resume(0), None) => self.begin(name, index, offer.session, now),

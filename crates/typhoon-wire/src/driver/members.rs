@@ -49,8 +49,9 @@ impl Driver {
         }
         if present.session.is_some() {
             let incarnation = present.incarnation;
-            peer_lost(self, index);
+            // Dropped before it is told.
             drop(present);
+            self.count_lost(index);
             self.handler.lost(index, incarnation, Lost::Down);
         }
     }
@@ -69,7 +70,7 @@ impl Driver {
             self.close(name);
         }
         if had_one {
-            peer_lost(self, index);
+            self.count_lost(index);
             self.handler.lost(index, incarnation, why);
         }
     }
@@ -107,6 +108,7 @@ impl Driver {
     /// Close a socket. What its peer knows of it is the caller's business.
     pub(super) fn close(&mut self, name: usize) -> Option<Stage> {
         let mut connection = self.connections.remove(&name)?;
+        self.shared.ledger.connections(self.connections.len());
         // Closing would do it as well, were it not for a child that another thread is just starting.
         connection.socket.shut_down();
         let _ = self.poll.registry().deregister(connection.socket.source());
@@ -116,10 +118,10 @@ impl Driver {
     pub(super) fn present(&mut self, index: u16) -> Option<&mut Present> {
         self.peers.get_mut(&index)?.present.as_mut()
     }
-}
 
-fn peer_lost(driver: &Driver, index: u16) {
-    if let Some(peer) = driver.peers.get(&index) {
-        peer.counters.lost.add(1);
+    fn count_lost(&self, index: u16) {
+        if let Some(peer) = self.peers.get(&index) {
+            peer.counters.lost.add(1);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! | part | |
 //! |---|---|
 //! | `mod` | the loop |
-//! | `socket`, `connection` | one socket |
+//! | `socket`, `tls`, `connection` | one socket |
 //! | `members` | peers that come up, go down, are lost |
 //! | `doors` | connections that are dialled or come in, until they are attached to a session |
 //! | `traffic` | reading and writing |
@@ -12,6 +12,7 @@ mod connection;
 mod doors;
 mod members;
 mod socket;
+mod tls;
 mod traffic;
 
 use crate::bell::Bell;
@@ -28,6 +29,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tls::Keyring;
 
 const LISTENER: usize = 0;
 const BELL: usize = 1;
@@ -38,11 +40,12 @@ pub(crate) struct Driver {
     config: Config,
     limits: Limits,
     secret: Secret,
+    keyring: Option<Keyring>,
     handler: Arc<dyn Handler>,
     shared: Arc<Shared>,
     poll: Poll,
     listener: Listener,
-    /// When to accept again although no event says so: the process had no descriptors left.
+    /// When to accept again although no event says so: there may be more, or the process had no descriptors left.
     accept_at: Option<Instant>,
     peers: BTreeMap<u16, Peer>,
     /// Names are never used twice, so that an event that comes late means nobody.
@@ -59,6 +62,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub fn new(config: Config, handler: Arc<dyn Handler>) -> io::Result<(Self, Arc<Shared>)> {
         check(&config)?;
+        let keyring = config.tls.as_ref().map(Keyring::load).transpose()?;
         let poll = Poll::new()?;
         let bell = Bell::new(mio::Waker::new(poll.registry(), Token(BELL))?);
         let mut listener = Listener::bind(&config.listen)?;
@@ -71,6 +75,7 @@ impl Driver {
                 link_timeout: config.link_timeout,
             },
             secret: Secret::new(&config.secret),
+            keyring,
             config,
             handler,
             shared: Arc::clone(&shared),
@@ -109,6 +114,9 @@ impl Driver {
             }
             self.tick(now);
             self.write_all(now);
+        }
+        for name in self.connections.keys().copied().collect::<Vec<_>>() {
+            self.close(name);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Unix and TCP sockets under one name.
 
+use super::tls::{Keyring, Layer};
 use crate::config::Address;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -11,22 +12,28 @@ use std::path::PathBuf;
 pub(super) enum Socket {
     Unix(UnixStream),
     Tcp(TcpStream),
+    Tls(Box<Layer>),
 }
 
 impl Socket {
     /// Begin to connect; the first event that says writable tells the outcome.
-    pub fn connect(address: &Address) -> io::Result<Self> {
-        match address {
-            Address::Unix(path) => UnixStream::connect(path).map(Socket::Unix),
-            Address::Tcp(address) => TcpStream::connect(*address).map(Socket::tcp),
+    pub fn connect(address: &Address, keyring: Option<&Keyring>) -> io::Result<Self> {
+        let stream = match address {
+            Address::Unix(path) => return UnixStream::connect(path).map(Socket::Unix),
+            Address::Tcp(address) => Self::prompt(TcpStream::connect(*address)?),
+        };
+        match keyring {
+            None => Ok(Socket::Tcp(stream)),
+            Some(keyring) => Ok(Socket::Tls(Box::new(keyring.client(stream)?))),
         }
     }
 
-    fn tcp(stream: TcpStream) -> Self {
+    /// A TCP connection that lets nothing wait.
+    fn prompt(stream: TcpStream) -> TcpStream {
         // Without it a small frame would wait for the acknowledgement of the one before. It fails only for a socket
         // that is broken already, which the next read tells.
         let _: io::Result<()> = stream.set_nodelay(true);
-        Socket::Tcp(stream)
+        stream
     }
 
     /// Why connecting failed, if it did.
@@ -34,6 +41,7 @@ impl Socket {
         let error = match self {
             Socket::Unix(stream) => stream.take_error()?,
             Socket::Tcp(stream) => stream.take_error()?,
+            Socket::Tls(layer) => layer.stream.take_error()?,
         };
         error.map_or(Ok(()), Err)
     }
@@ -43,6 +51,7 @@ impl Socket {
         let _: io::Result<()> = match self {
             Socket::Unix(stream) => stream.shutdown(Shutdown::Both),
             Socket::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Socket::Tls(layer) => layer.stream.shutdown(Shutdown::Both),
         };
     }
 
@@ -50,6 +59,7 @@ impl Socket {
         match self {
             Socket::Unix(stream) => stream,
             Socket::Tcp(stream) => stream,
+            Socket::Tls(layer) => &mut layer.stream,
         }
     }
 
@@ -57,13 +67,33 @@ impl Socket {
         match self {
             Socket::Unix(stream) => stream.read(bytes),
             Socket::Tcp(stream) => stream.read(bytes),
+            Socket::Tls(layer) => layer.read(bytes),
         }
+    }
+
+    /// Does a read of less than asked for mean that there is no more?
+    pub fn reads_all(&self) -> bool {
+        !matches!(self, Socket::Tls(_))
+    }
+
+    /// Hand over what was written and is held inside.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Socket::Unix(_) | Socket::Tcp(_) => Ok(()),
+            Socket::Tls(layer) => layer.flush(),
+        }
+    }
+
+    /// Is anything held inside that was written?
+    pub fn is_pending(&self) -> bool {
+        matches!(self, Socket::Tls(layer) if layer.is_pending())
     }
 
     pub fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Socket::Unix(stream) => stream.write_vectored(slices),
             Socket::Tcp(stream) => stream.write_vectored(slices),
+            Socket::Tls(layer) => layer.write(slices),
         }
     }
 }
@@ -95,10 +125,14 @@ impl Listener {
         }
     }
 
-    pub fn accept(&self) -> io::Result<Socket> {
-        match self {
-            Listener::Unix(listener, _) => listener.accept().map(|(stream, _)| Socket::Unix(stream)),
-            Listener::Tcp(listener) => listener.accept().map(|(stream, _)| Socket::tcp(stream)),
+    pub fn accept(&self, keyring: Option<&Keyring>) -> io::Result<Socket> {
+        let stream = match self {
+            Listener::Unix(listener, _) => return Ok(Socket::Unix(listener.accept()?.0)),
+            Listener::Tcp(listener) => Socket::prompt(listener.accept()?.0),
+        };
+        match keyring {
+            None => Ok(Socket::Tcp(stream)),
+            Some(keyring) => Ok(Socket::Tls(Box::new(keyring.server(stream)?))),
         }
     }
 }

@@ -43,7 +43,9 @@ impl Driver {
                     read += bytes;
                     // Less than asked for is all there was, and an event follows with the next byte. Not so the end:
                     // that may have had its event already.
-                    connection.readable = left + bytes == scratch.len() || connection.finished;
+                    connection.readable = left + bytes == scratch.len()
+                        || connection.finished
+                        || !connection.socket.reads_all();
                     connection.left.clear();
                     self.digest(name, &scratch[..left + bytes], bytes, now);
                 }
@@ -52,6 +54,7 @@ impl Driver {
                 Err(error) if error.kind() == ErrorKind::NotConnected && !connection.finished => {
                     connection.readable = false;
                 }
+                Err(error) if error.kind() == ErrorKind::InvalidData => self.undecipherable(name, now),
                 Err(_) => self.broken(name, now),
             }
         }
@@ -138,6 +141,14 @@ impl Driver {
         outcome
     }
 
+    /// What came is not TLS, or not from whom we want.
+    fn undecipherable(&mut self, name: usize, now: Instant) {
+        match self.connections.get(&name).map(|c| &c.stage) {
+            Some(Stage::Attached(index)) => self.faulty(name, *index, Fault::Checksum, now),
+            _ => self.refuse(name, Refusal::Tls, now),
+        }
+    }
+
     fn faulty(&mut self, name: usize, index: u16, fault: Fault, now: Instant) {
         if let Some(peer) = self.peers.get(&index) {
             peer.counters.faults.add(1);
@@ -167,7 +178,7 @@ impl Driver {
             }
         }
         for (name, connection) in &mut self.connections {
-            if connection.blocked || connection.outbox.is_empty() {
+            if connection.blocked || !connection.is_pending() {
                 continue;
             }
             let outcome = connection.socket.error();
@@ -208,7 +219,7 @@ fn write(
     let session = peer.present.as_mut().and_then(|p| p.session.as_mut());
     let Some(session) = session else { return Ok(false) };
     connection.write_outbox(registry, name)?;
-    if connection.blocked || !connection.outbox.is_empty() {
+    if connection.blocked || connection.is_pending() {
         return Ok(false);
     }
     let mut written = 0;
@@ -223,7 +234,7 @@ fn write(
         peer.counters.writes.add(1);
         session.wrote(bytes, now);
         written += bytes;
-        if bytes < length {
+        if bytes < length || connection.socket.is_pending() {
             connection.block(registry, name)?;
             return Ok(false);
         }

@@ -99,8 +99,8 @@ impl Keep {
         Ok(())
     }
 
-    /// A new connection: go on behind `received`.
-    pub fn rewind(&mut self, received: u64) -> Result<(), Fault> {
+    /// A new connection: go on behind `received`. True if that is news.
+    pub fn rewind(&mut self, received: u64) -> Result<bool, Fault> {
         let count = received.checked_sub(self.acked).ok_or(Fault::Ack)?;
         if count > self.sealed.len() as u64 {
             return Err(Fault::Ack);
@@ -109,7 +109,7 @@ impl Keep {
         self.sent = 0;
         self.written = 0;
         self.unsent = self.sealed.iter().map(Vec::len).sum();
-        Ok(())
+        Ok(count > 0)
     }
 
     fn forget(&mut self, count: usize) {

@@ -21,20 +21,21 @@ pub(super) struct Lane(VecDeque<Vec<u8>>);
 impl Lane {
     /// Append a message. Returns by how much the lane's cost grew.
     ///
-    /// A message begins a segment of its own where it would be cut without need: so most messages can be delivered
+    /// A message that fits into one segment is not cut, but begins the next one: so most messages can be delivered
     /// from where they were read.
     pub fn push(&mut self, message: &[u8]) -> usize {
         let prefix = u32::try_from(message.len())
             .expect("checked by Outgoing")
             .to_le_bytes();
         let whole = PREFIX + message.len();
+        let together = if whole <= PAYLOAD { whole } else { PREFIX + 1 };
         let mut grown = whole;
-        if self.0.back().is_none_or(|open| open.len() + whole > SEGMENT) {
+        if self.0.back().is_none_or(|open| open.len() + together > SEGMENT) {
             grown += self.open(whole);
         }
-        let (first, mut rest) = message.split_at(message.len().min(PAYLOAD - PREFIX));
         let open = self.0.back_mut().expect("opened above");
         open.extend_from_slice(&prefix);
+        let (first, mut rest) = message.split_at(message.len().min(SEGMENT - open.len()));
         open.extend_from_slice(first);
         while !rest.is_empty() {
             let (part, after) = rest.split_at(rest.len().min(PAYLOAD));

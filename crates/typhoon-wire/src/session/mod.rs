@@ -84,10 +84,10 @@ impl Session {
         self.bare = None;
     }
 
-    /// A new connection, over which the peer said that `received` is the last number that it has.
-    pub fn resume(&mut self, received: u64, now: Instant) -> Result<(), Fault> {
-        self.keep.rewind(received)?;
-        self.bare = None;
+    /// A new connection, after [`Session::detach`]. The peer said that `received` is the last number that it has.
+    /// True if something came through over the last one that we did not know of.
+    pub fn resume(&mut self, received: u64, now: Instant) -> Result<bool, Fault> {
+        let news = self.keep.rewind(received)?;
         // The handshake has told the peer what we have.
         self.intake.told = self.intake.received;
         self.ack_at = None;
@@ -95,7 +95,7 @@ impl Session {
         self.heard = now;
         self.sent = now;
         self.counters.resumes.add(1);
-        Ok(())
+        Ok(news)
     }
 
     pub fn has_room(&self) -> bool {

@@ -268,6 +268,37 @@ fn an_idle_session_beats() {
 }
 
 #[test]
+fn what_comes_again_is_dropped() {
+    let now = Instant::now();
+    let mut session = session(now);
+    let frame = Frame {
+        kind: Kind::Bulk,
+        number: 1,
+        ack: 0,
+        payload: &[0; 4],
+    };
+    let mut count = 0;
+    for _ in 0..2 {
+        session.receive(&frame, now, &mut |_| count += 1).unwrap();
+    }
+    assert_eq!((count, session.received()), (1, 1));
+}
+
+#[test]
+fn a_resume_is_an_acknowledgement_too() {
+    let now = Instant::now();
+    let mut ends = [End::new(now), End::new(now)];
+    for _ in 1..ACK_FRAMES {
+        ends[0].send(1, 10);
+        carry(&mut ends, 0, usize::MAX, now);
+    }
+    cut(&mut ends, 0, 0, now);
+    ends[0].send(1, 10);
+    carry(&mut ends, 0, usize::MAX, now);
+    assert!(!ends[1].session.prepare(), "one frame is owed only");
+}
+
+#[test]
 fn a_gap_is_a_fault() {
     let now = Instant::now();
     let frame = Frame {
@@ -290,4 +321,19 @@ fn an_acknowledgement_of_what_was_not_sent_is_a_fault() {
     };
     assert_eq!(session(now).receive(&frame, now, &mut |_| ()), Err(Fault::Ack));
     assert_eq!(session(now).resume(1, now), Err(Fault::Ack));
+}
+
+#[test]
+fn a_message_beyond_the_limit_is_told_to_its_sender() {
+    let mut session = session(Instant::now());
+    let mut out = session.outgoing();
+    let long = vec![0; LIMITS.message + 1];
+    let error = TooLong {
+        length: LIMITS.message + 1,
+        limit: LIMITS.message,
+    };
+    assert_eq!(out.urgent(&long), Err(error));
+    assert_eq!(out.bulk(&long), Err(error));
+    assert!(!out.appended() && out.has_room());
+    assert!(!session.prepare());
 }

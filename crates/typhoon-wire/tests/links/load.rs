@@ -1,7 +1,8 @@
 //! Much, and fast.
 
-use crate::node::{Event, Kind, Lane, Node};
+use crate::node::{Event, Kind, Lane, Node, config};
 use std::time::{Duration, Instant};
+use typhoon_wire::Lost;
 
 #[test]
 fn messages_come_in_order_over_unix() {
@@ -84,8 +85,8 @@ fn a_huge_message_holds_up_nobody() {
 }
 
 #[test]
-fn a_message_at_the_limit_passes_and_one_beyond_is_refused_to_its_sender() {
-    let mut configs = [1, 2].map(|index| crate::node::config(Kind::Tcp, index, 1));
+fn a_message_at_the_limit_and_an_empty_one_pass() {
+    let mut configs = [1, 2].map(|index| config(Kind::Tcp, index, 1));
     for config in &mut configs {
         config.message_limit = 300_000;
     }
@@ -100,12 +101,34 @@ fn a_message_at_the_limit_passes_and_one_beyond_is_refused_to_its_sender() {
     assert!(state.got[1].2.is_empty());
 }
 
+/// Ends that disagree on the limit cannot go on with the session: the same would come again.
+#[test]
+fn a_message_beyond_the_receivers_limit_ends_the_session() {
+    let (mut one, mut two) = (config(Kind::Tcp, 1, 10), config(Kind::Tcp, 2, 20));
+    one.message_limit = 1000;
+    for config in [&mut one, &mut two] {
+        // The connection is closed at once, not when it has been silent.
+        config.link_timeout = Duration::from_secs(600);
+    }
+    let [one, two] = [one, two].map(Node::start);
+    one.knows(&two);
+    two.knows(&one);
+    two.send(1, Lane::Bulk, vec![0; 1001]);
+    one.until("lost", |s| s.events.contains(&Event::Lost(2, 20, Lost::Broken)));
+    two.until("lost", |s| {
+        s.events.contains(&Event::Lost(1, 10, Lost::Forgotten))
+    });
+    one.until_connected(2);
+    two.send(1, Lane::Bulk, vec![0; 1000]);
+    one.until("a shorter one", |s| s.got.len() == 1);
+}
+
 #[test]
 fn three_workers_talk_to_each_other() {
     const COUNT: u64 = 20_000;
     let nodes = [1, 2, 3].map(|index| {
         let kind = if index == 2 { Kind::Tcp } else { Kind::Unix };
-        Node::start(crate::node::config(kind, index, 1))
+        Node::start(config(kind, index, 1))
     });
     for one in &nodes {
         for other in &nodes {

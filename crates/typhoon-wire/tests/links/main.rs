@@ -1,4 +1,10 @@
 //! Links over real sockets, several workers in one process.
 
+mod chaos;
+mod damage;
+mod lifecycle;
 mod load;
 mod node;
+mod proxy;
+mod strangers;
+mod tls;

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typhoon.compat.pystorm.bolt import BatchingBolt, Bolt, TicklessBatchingBolt
 from typhoon.compat.pystorm.component import Component, Tuple
 from typhoon.compat.pystorm.spout import ReliableSpout, Spout
+from typhoon.compat.pystorm.version import VERSION as VERSION
+from typhoon.compat.pystorm.version import __version__ as __version__
 
 __all__ = [
     "BatchingBolt",
@@ -15,6 +17,4 @@ __all__ = [
     "TicklessBatchingBolt",
     "Tuple",
 ]
-__version__ = "3.1.4"
-VERSION = (3, 1, 4)
-SUBMODULES = ("component", "bolt", "spout", "exceptions")
+SUBMODULES = ("component", "bolt", "spout", "exceptions", "version")

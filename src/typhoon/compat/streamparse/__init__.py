@@ -16,6 +16,8 @@ from typhoon.compat.streamparse.storm import (
     TicklessBatchingBolt,
     Tuple,
 )
+from typhoon.compat.streamparse.version import VERSION as VERSION
+from typhoon.compat.streamparse.version import __version__ as __version__
 
 __all__ = [
     "BatchingBolt",
@@ -33,6 +35,4 @@ __all__ = [
     "Topology",
     "Tuple",
 ]
-__version__ = "5.0.1"
-VERSION = (5, 0, 1)
-SUBMODULES = ("bolt", "component", "dsl", "spout", "storm", "thrift")
+SUBMODULES = ("bolt", "component", "dsl", "spout", "storm", "thrift", "version")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -92,7 +92,7 @@ class ComponentObject:
 class ComponentCommon:
     """What Storm keeps of every component."""
 
-    inputs: dict[GlobalStreamId, Grouping] = field(default_factory=dict)
-    streams: dict[str, StreamInfo] = field(default_factory=dict)
+    inputs: Any = None
+    streams: Any = None
     parallelism_hint: Any = None
     json_conf: str | None = None

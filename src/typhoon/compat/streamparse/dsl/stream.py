@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from typhoon.compat.streamparse import thrift
 from typhoon.compat.streamparse.dsl.util import to_java_arg
-from typhoon.compat.streamparse.thrift import JavaObject, NullStruct
+from typhoon.compat.streamparse.thrift import JavaObject, NullStruct, StreamInfo
 
 
-class Stream:
+class Stream(StreamInfo):
     """An output stream; its mistakes are found when it is made."""
 
     def __init__(
@@ -25,6 +25,7 @@ class Stream:
             raise TypeError(f"the name of a stream is a str, not {name!r}")
         if not isinstance(direct, bool):
             raise TypeError(f"direct is True or False, not {direct!r}")
+        super().__init__()
         self.fields = list(fields or ())
         self.name = name
         self.direct = direct

@@ -1,0 +1,4 @@
+"""What ``pystorm.version`` has."""
+
+__version__ = "3.1.4"
+VERSION = (3, 1, 4)
