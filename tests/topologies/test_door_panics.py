@@ -9,6 +9,10 @@ from typhoon.worker import _worker
 
 OPTIONS = {
     "worker": 0,
+    "incarnation": 0,
+    "workers": 0,
+    "pickle": True,
+    "load_aware": True,
     "acking": True,
     "active": True,
     "message_timeout": 30.0,
@@ -22,7 +26,8 @@ OPTIONS = {
 
 def plan(targets=(1,), **options):
     """One native spout, which feeds the tasks ``targets``."""
-    route = {"grouping": "shuffle", "positions": [], "targets": list(targets), "object": None}
+    route = {"grouping": "shuffle", "positions": [], "targets": list(targets)}
+    route |= {"near": 0, "object": None}
     outlet = {"number": 0, "name": "default", "fields": ["n"], "direct": False, "routes": [route]}
     executor = {
         "number": 0,
@@ -39,6 +44,7 @@ def plan(targets=(1,), **options):
         "options": {**OPTIONS, **options},
         "lines": [[executor]],
         "rings": [],
+        "elsewhere": [],
         "schemas": [("source", "default", ("n",)), ("__system", "__tick", ("rate_secs",))],
     }
 
@@ -63,8 +69,8 @@ def test_panic_while_the_engine_is_made_is_an_exception():
 
 def test_panic_while_the_engine_runs_ends_the_topology(journal, chain, monkeypatch):
     class Planner(_worker.Planner):
-        def plan(self, executors, *, active):
-            plan = super().plan(executors, active=active)
+        def plan(self, *, active):
+            plan = super().plan(active=active)
             for executor in (one for line in plan.content["lines"] for one in line):
                 for outlet in (one for task in executor["tasks"] for one in task["outlets"]):
                     outlet["number"] += 1000  # of a stream that there is not
