@@ -25,6 +25,11 @@ class Diary:
 
     def __init__(self, path: Any) -> None:
         self.path = str(path)
+        self._read = 0
+        self._known: dict[str, list[list[Any]]] = {}
+
+    def __reduce__(self) -> Any:
+        return Diary, (self.path,)
 
     def note(self, kind: str, *what: Any) -> None:
         if self.path not in _open:
@@ -34,12 +39,24 @@ class Diary:
 
     def all(self, kind: str) -> list[list[Any]]:
         """What was noted as ``kind``, in order."""
-        try:
-            with open(self.path, encoding="utf-8") as lines:
-                noted = [json.loads(line) for line in lines if line.endswith("\n")]
-        except FileNotFoundError:
-            return []
-        return [what for this, *what in noted if this == kind]
+        self._read_on()
+        return list(self._known.get(kind, ()))
+
+    def count(self, kind: str) -> int:
+        self._read_on()
+        return len(self._known.get(kind, ()))
+
+    def _read_on(self) -> None:
+        if not os.path.exists(self.path):
+            return
+        with open(self.path, "rb") as file:
+            file.seek(self._read)
+            news = file.read()
+        news = news[: news.rfind(b"\n") + 1]
+        self._read += len(news)
+        for line in news.splitlines():
+            kind, *what = json.loads(line)
+            self._known.setdefault(kind, []).append(what)
 
     def firsts(self, kind: str) -> Counter[Any]:
         """How often each first thing was noted."""
@@ -122,9 +139,9 @@ class Replayed(Numbers, ReliableSpout):
             if not self.unacked_tuples:
                 raise
 
-    def fail_by_worker_death(self, tup_id: Any, max_worker_deaths: int) -> None:
+    def fail_by_worker_death(self, tup_id: Any, *death: Any) -> None:
         self.settled("lost", tup_id)
-        super().fail_by_worker_death(tup_id, max_worker_deaths)
+        super().fail_by_worker_death(tup_id, *death)
 
 
 class Forward(Part, Bolt):

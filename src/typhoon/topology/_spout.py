@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -106,13 +107,21 @@ class ReliableSpout(Spout):
     A tuple is replayed up to ``max_fails`` times; the fail after that gives it up: it is
     forgotten, counted in ``gave_up`` and reported. A fail because a worker died does not count
     towards ``max_fails``, but after ``topology.max.worker.deaths`` of them it is given up too: a
-    tuple that kills its worker must not do so for ever.
+    tuple that kills its worker must not do so for ever. Those that were beside it must not be given
+    up with it, so for a last time they are replayed one by one.
 
     ``unacked_tuples`` and ``failed_tuples`` are keyed by ``tup_id``. A subclass that overrides
     ``ack`` or ``fail`` calls ``super()``.
     """
 
-    __slots__ = ("failed_tuples", "gave_up", "unacked_tuples", "worker_deaths")
+    __slots__ = (
+        "_suspects",
+        "_tried",
+        "failed_tuples",
+        "gave_up",
+        "unacked_tuples",
+        "worker_deaths",
+    )
 
     max_fails: ClassVar[int] = 3
 
@@ -128,6 +137,8 @@ class ReliableSpout(Spout):
         self.failed_tuples = {}
         self.worker_deaths = {}
         self.gave_up = 0
+        self._suspects: deque[Hashable] = deque()  # they wait for their last replay
+        self._tried: Hashable = None  # the one that has it now
         return self
 
     def emit(
@@ -192,6 +203,11 @@ class ReliableSpout(Spout):
             deaths = self.worker_deaths.setdefault(tup_id, set())
             deaths.add((len(deaths),) if death is None else death)
             count = len(deaths)
+            if count == max_worker_deaths - 1 and self._tried not in (None, tup_id):
+                self._suspects.append(tup_id)
+                return
+            if count == max_worker_deaths - 1:
+                self._tried = tup_id
             # The last death is not followed by a replay.
             self._replay(tup_id, count, max_worker_deaths - 1, f"was in {count} workers that died")
 
@@ -216,3 +232,8 @@ class ReliableSpout(Spout):
     def _forget(self, tup_id: Hashable) -> None:
         for kept in (self.unacked_tuples, self.failed_tuples, self.worker_deaths):
             kept.pop(tup_id, None)
+        if self._tried == tup_id:
+            self._tried = self._suspects.popleft() if self._suspects else None
+            if self._tried is not None:
+                tup, stream, direct_task = self.unacked_tuples[self._tried]
+                self.emit(tup, self._tried, stream, direct_task)
