@@ -25,7 +25,7 @@ from typhoon.cluster.supervisor import (
     log_options,
     slot_options,
 )
-from typhoon.errors import InvalidConfigError, TopologyFailedError
+from typhoon.errors import InvalidConfigError, InvalidTopologyError, TopologyFailedError
 from typhoon.local._member import Member, Questions
 from typhoon.local._placement import place
 from typhoon.metrics import ProcessFigures, WorkerReport, WorkerStats, merged
@@ -66,7 +66,20 @@ def _tls(conf: Mapping[str, Any]) -> tuple[str, str, str, str] | None:
 def _pickled(spec: TopologySpec) -> bytes:
     import cloudpickle  # costs 20 ms
 
-    content: bytes = cloudpickle.dumps(spec)
+    try:
+        content: bytes = cloudpickle.dumps(spec)
+    except Exception as error:
+        mistakes = []
+        for component in spec.components.values():
+            try:
+                cloudpickle.dumps(component)
+            except Exception as its:
+                mistakes.append(
+                    f"{component.kind} '{component.id}' cannot be pickled, and so not be sent to "
+                    f"worker processes: {its}\n"
+                    "hint: open files and connections in initialize(), not in __init__"
+                )
+        raise InvalidTopologyError(mistakes or [f"it cannot be pickled: {error}"]) from error
     return content
 
 
@@ -176,7 +189,8 @@ class WorkerGroup:
         for member in self._members:
             if member.channel is not None:
                 member.channel.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self.failure is None or self.log_folder != self._folder:  # else its words point there
+            shutil.rmtree(self._folder, ignore_errors=True)
         self._done.set()
         return clean
 
