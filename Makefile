@@ -102,6 +102,10 @@ test-python: setup $(STREAMPARSE)/.installed  ## all Python tests
 sanitize: $(STAMPS)/dev  ## the tests of the door between Rust and Python under AddressSanitizer, in minutes (Linux)
 	scripts/sanitize.sh $(BIN)/python $(TESTS)
 
+.PHONY: fuzz
+fuzz: setup  ## feed the codec's decoder with broken bytes (SECONDS=60)
+	$(BIN)/python scripts/fuzz_codec.py --seconds $(or $(SECONDS),60)
+
 .PHONY: docs
 docs: $(STAMPS)/dev  ## build the documentation into site/; a broken link is an error
 	$(BIN)/mkdocs build --strict --quiet

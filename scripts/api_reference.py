@@ -39,6 +39,7 @@ GROUPS: list[tuple[str, ModuleType, list[str]]] = [
     ("What flows", typhoon, ["Tuple", "Stream", "Grouping"]),
     ("Where a task stands", worker, ["WorkerContext", "Context"]),
     ("Hooks", typhoon, ["TaskHook", "WorkerHook"]),
+    ("Types between workers", typhoon, ["register_type"]),
     ("Components of the core", typhoon, ["native"]),
     ("typhoon.components", typhoon.components, list(typhoon.components.__all__)),
     ("typhoon.testing", typhoon.testing, list(typhoon.testing.__all__)),

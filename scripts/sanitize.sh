@@ -45,7 +45,7 @@ printf 'leak:%s\n' '::add_to::' 'site-packages/' >"$place/known-leaks"
 sanitized() {
     env LD_PRELOAD="$runtime $(gcc -print-file-name=libstdc++.so.6)" PYTHONPATH="$place" PYTHONMALLOC=malloc \
         LSAN_OPTIONS="suppressions=$place/known-leaks:print_suppressions=0" \
-        ASAN_OPTIONS="handle_segv=2:handle_abort=2:max_free_fill_size=4096:free_fill_byte=221:log_path=$report" \
+        ASAN_OPTIONS="detect_leaks=${leaks:-1}:handle_segv=2:handle_abort=2:max_free_fill_size=4096:free_fill_byte=221:log_path=$report" \
         "$python" "$@"
 }
 
@@ -56,11 +56,16 @@ if [ "$loaded" != "$place/typhoon/_core$suffix" ]; then
     exit 1
 fi
 if [ $# -eq 0 ]; then
+    usual=yes
     set -- tests/topologies tests/unit/test_topology.py tests/unit/test_topology_components.py \
         --deselect tests/topologies/test_bad_days.py::test_many_starts_and_stops_leave_nothing
 fi
 failed=0
 sanitized -m pytest -q -p no:cacheprovider -o timeout=300 "$@" || failed=$?
+if [ -n "${usual-}" ]; then
+    # numpy and tracemalloc leave memory behind that nobody can tell from ours; test_nothing_is_leaked counts by itself.
+    leaks=0 sanitized -m pytest -q -p no:cacheprovider -o timeout=300 tests/unit/test_codec.py || failed=$?
+fi
 
 shopt -s nullglob
 for one in "$report".*; do

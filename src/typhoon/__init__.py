@@ -28,6 +28,8 @@ from typhoon.errors import (
     AlreadyAliveError,
     AlreadySettledError,
     BackPressureError,
+    CodecError,
+    CorruptDataError,
     EmitError,
     GroupingKeyError,
     IllegalTransitionError,
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
         spout,
         topology_spec,
     )
+    from typhoon.worker import register_type
 
 __all__ = [
     "AlreadyAliveError",
@@ -76,6 +79,8 @@ __all__ = [
     "BackPressureError",
     "BatchingBolt",
     "Bolt",
+    "CodecError",
+    "CorruptDataError",
     "Emit",
     "EmitError",
     "Grouping",
@@ -104,6 +109,7 @@ __all__ = [
     "WouldDeadlockError",
     "bolt",
     "native",
+    "register_type",
     "run",
     "spout",
     "topology_spec",
@@ -124,6 +130,10 @@ def __getattr__(name: str) -> Any:
         import typhoon.topology
 
         return getattr(typhoon.topology, name)
+    if name == "register_type":
+        import typhoon.worker
+
+        return typhoon.worker.register_type
     raise AttributeError(f"module 'typhoon' has no attribute {name!r}")
 
 

@@ -1,6 +1,6 @@
 """The Rust core as Python sees it; checked against the compiled module by stubtest."""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar, final
 
@@ -16,10 +16,24 @@ __all__ = [
     "Stepper",
     "Tuple",
     "current_tuple",
+    "decode_values",
+    "encode_values",
+    "register_codec_type",
     "stable_hash",
+    "time_codec",
 ]
 
 def stable_hash(value: Any) -> int: ...
+def encode_values(values: tuple[Any, ...], /, pickle: bool = True) -> bytes: ...
+def decode_values(data: bytes, /, pickle: bool = True) -> tuple[Any, ...]: ...
+def time_codec(values: tuple[Any, ...], rounds: int) -> tuple[float, float]: ...
+def register_codec_type(
+    cls: type[Any],
+    name: str,
+    fields: Sequence[str] | None = None,
+    encode: Callable[[Any], Any] | None = None,
+    decode: Callable[[Any], Any] | None = None,
+) -> None: ...
 
 @final
 class Tuple:

@@ -13,12 +13,14 @@
     ├── WouldDeadlockError                    an emit from a foreign thread would wait for itself
     ├── NotRunningError                       emit on a component that is not started, or is closed
     ├── TupleFailedError                      what was put into a QueueSpout was not fully processed
+    ├── CodecError                            a value that cannot travel to another worker
     │
     │   Whoever operates the cluster, or typed the command, can mend these:
     ├── InvalidConfigError (ValueError)       keys or values that the registry refuses
     ├── AlreadyAliveError                     a topology of that name is running
     ├── TopologyNotAliveError                 no topology of that name is running
     ├── IllegalTransitionError                the topology's status does not allow the action
+    ├── CorruptDataError (ValueError)         bytes that hold no tuple's values
     │
     │   We must mend this one:
     └── TyphoonInternalError                  a broken promise of our own; please report it
@@ -36,6 +38,8 @@ __all__ = [
     "AlreadyAliveError",
     "AlreadySettledError",
     "BackPressureError",
+    "CodecError",
+    "CorruptDataError",
     "EmitError",
     "GroupingKeyError",
     "IllegalTransitionError",
@@ -192,6 +196,16 @@ class TupleFailedError(TyphoonError):
     usual_hint = "the log has the error of the component that failed it"
 
 
+class CodecError(TyphoonError):
+    """The author's: a value that cannot travel to another worker, or cannot be made there.
+
+    Its type is neither carried by the codec nor registered, and pickle refused it or may not be
+    asked; or it is registered here and not there; or a registered function raised (``__cause__``).
+    """
+
+    usual_hint = "emit plain values, or make the type known by typhoon.register_type"
+
+
 class InvalidConfigError(_ListedMistakesError, ValueError):
     """The operator's: configuration keys or values that the registry refuses, all of them."""
 
@@ -230,6 +244,13 @@ class IllegalTransitionError(TyphoonError):
         path = " → ".join(self.story) or "nothing yet"
         super().__init__(f"{what} is {status}: {event!r} is not possible now (so far: {path})")
         self.args = (what, status, event, self.story)
+
+
+class CorruptDataError(TyphoonError, ValueError):
+    """The operator's: bytes that hold no tuple's values. They were cut or changed on their way, or
+    a worker of another version wrote them."""
+
+    usual_hint = "run the same version of typhoon in all workers"
 
 
 class TyphoonInternalError(TyphoonError):

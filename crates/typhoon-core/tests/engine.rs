@@ -57,7 +57,7 @@ fn emit_tracked(desk: &mut Desk<SimKit>, token: u64) -> Root {
         0,
         0,
         Row::ints(&[token as i64, 0]),
-        Input(&Lineage::one(root, 0), &mut made),
+        &mut Input(&Lineage::one(root, 0), &mut made),
     )
     .unwrap();
     desk.seal(root, made);
@@ -503,7 +503,7 @@ fn the_end_comes_after_the_last_word_to_a_spout() {
                 Call::Next => {
                     emit_tracked(desk, 1);
                     for n in 0..30 {
-                        desk.emit(0, 0, Row::ints(&[n, 0]), Input(&Lineage::NONE, &mut 0))
+                        desk.emit(0, 0, Row::ints(&[n, 0]), &mut Input(&Lineage::NONE, &mut 0))
                             .unwrap();
                     }
                 }
@@ -627,7 +627,7 @@ fn at_the_hard_limit_an_emit_is_refused() {
         let refused = Rc::clone(&refused);
         play(move |desk, _| {
             for n in 0..100 {
-                match desk.emit(0, 0, Row::ints(&[n, 0]), Input(&Lineage::NONE, &mut 0)) {
+                match desk.emit(0, 0, Row::ints(&[n, 0]), &mut Input(&Lineage::NONE, &mut 0)) {
                     Ok(()) => {}
                     Err(EmitError::Full) => refused.set(refused.get() + 1),
                     Err(error) => panic!("{error:?}"),
@@ -688,7 +688,8 @@ fn a_direct_emit_wants_a_subscriber() {
                 0,
                 0,
                 Row::ints(&[1, 0]),
-                Input(&Lineage::NONE, &mut 0),
+                None,
+                &mut Input(&Lineage::NONE, &mut 0),
                 Some(3),
                 &[],
             );
@@ -697,12 +698,21 @@ fn a_direct_emit_wants_a_subscriber() {
                 0,
                 0,
                 Row::ints(&[1, 0]),
-                Input(&Lineage::NONE, &mut 0),
+                None,
+                &mut Input(&Lineage::NONE, &mut 0),
                 Some(1),
                 &[],
             );
             assert!(matches!(emit, Err(EmitError::NotATarget(1))));
-            let emit = desk.emit_to(0, 0, Row::ints(&[1, 0]), Input(&Lineage::NONE, &mut 0), None, &[]);
+            let emit = desk.emit_to(
+                0,
+                0,
+                Row::ints(&[1, 0]),
+                None,
+                &mut Input(&Lineage::NONE, &mut 0),
+                None,
+                &[],
+            );
             assert_eq!(emit.unwrap(), [0; 0]);
         }
         Next::Done

@@ -16,6 +16,16 @@ pub fn new(py: Python<'_>, name: &str, message: String) -> PyErr {
     }
 }
 
+/// The same, with the next step.
+pub fn hinted(py: Python<'_>, name: &str, message: String, hint: Option<&str>) -> PyErr {
+    let error = new(py, name, message);
+    if let Some(hint) = hint {
+        // Every class of the tree has it; an exception without would still be the right one.
+        let _ = error.value(py).setattr("hint", hint);
+    }
+    error
+}
+
 /// What a panic becomes.
 pub fn panicked(py: Python<'_>, panic: &(dyn Any + Send)) -> PyErr {
     let text = panic

@@ -71,6 +71,8 @@ pub struct Handle {
     pub acking: bool,
     /// Keep what a spout emitted until its tree ends.
     pub keep_values: bool,
+    /// What nothing else can carry to another worker is pickled.
+    pub pickle: bool,
     pub threaded: bool,
     /// For a bolt of coroutines; and how many of them its executor runs.
     pub aside: Option<Arc<Aside>>,
@@ -135,6 +137,7 @@ impl Handle {
             streams,
             acking: options.acking,
             keep_values: options.max_replays.is_some(),
+            pickle: options.pickle,
             threaded,
             aside,
             in_flight,

@@ -9,6 +9,7 @@
 //! | `component.rs` | the types that the engine is compiled for; its `Component` |
 //! | `executor/` | that, by calling Python: spouts, bolts, batches |
 //! | `payload.rs`, `hash.rs` | values on their way; the stable hash of fields grouping |
+//! | `codec/` | values as bytes, for another process |
 //! | `engine/`, `plan.rs` | the `Engine` class that a worker drives |
 //! | `stepper.rs` | one line of it, driven by an event loop |
 //!
@@ -36,6 +37,8 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::codec::{decode_values, encode_values, register_codec_type, time_codec};
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]

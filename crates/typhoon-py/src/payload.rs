@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use typhoon_core::flow::{Key, Parcel, Unsendable};
+use typhoon_core::flow::{Key, Parcel};
 use typhoon_core::native::{Value, Values};
 
-use crate::codec;
+use crate::codec::{self, Refused, Values as Borrowed};
 use crate::hash::{self, NoKey};
 use crate::python::{Raw, Ref};
 
@@ -65,19 +65,27 @@ impl Payload {
         Payload(Arc::into_raw(Arc::new(packed)) as usize | PACKED)
     }
 
-    /// Does it come from another worker, and has not been looked into?
-    #[inline(always)]
-    pub fn is_packed(&self) -> bool {
-        self.0 & TAGS == PACKED
-    }
-
     /// As Python objects, whatever it was.
     #[cold]
-    pub fn unpack(self, py: Python<'_>) -> PyResult<Self> {
+    pub fn unpack(self, py: Python<'_>, options: codec::Options) -> PyResult<Self> {
         match self.held() {
-            Held::Packed(bytes) => codec::decode(py, bytes).map(Payload::python),
+            Held::Packed(bytes) => codec::decode(py, bytes, options).map(Payload::python),
             _ => Ok(self),
         }
+    }
+
+    /// As bytes for another worker. May run any Python code, so no reference to a desk may live meanwhile.
+    pub fn to_bytes(&self, options: codec::Options) -> Result<Self, Refused> {
+        let mut bytes = Vec::new();
+        match self.held() {
+            Held::Packed(_) => return Ok(self.clone()),
+            Held::Row(values) => codec::encode_row(values, &mut bytes),
+            // SAFETY: alive while we are, and an emit of Python objects holds the GIL.
+            Held::Python(tuple) => unsafe { codec::encode(Borrowed::Many(tuple), &mut bytes, options)? },
+            // SAFETY: as above.
+            Held::Lone(value) => unsafe { codec::encode(Borrowed::Lone(value), &mut bytes, options)? },
+        }
+        Ok(Payload::bytes(bytes))
     }
 
     #[inline(always)]
@@ -139,15 +147,17 @@ impl Payload {
         // SAFETY: whoever wants Python objects holds the GIL.
         let py = unsafe { Python::assume_attached() };
         match self.held() {
-            Held::Packed(bytes) => codec::decode(py, bytes).map_err(|error| error.restore(py)).ok(),
+            Held::Packed(bytes) => codec::decode(py, bytes, codec::Options::default())
+                .map_err(|error| error.restore(py))
+                .ok(),
             _ => self.to_tuple(),
         }
     }
 
-    /// The plain values behind the bytes.
+    /// The plain values behind the bytes, if they are plain.
     #[cold]
-    fn unpacked_row(&self) -> Self {
-        Self::row(codec::decode_row(self.packed()))
+    fn unpacked_row(&self) -> Option<Self> {
+        codec::decode_row(self.packed()).map(Self::row)
     }
 
     /// As a row, for a thread without the GIL. Err names the type that cannot be in one, and where it is.
@@ -265,17 +275,13 @@ impl Drop for Payload {
 }
 
 impl Parcel for Payload {
-    fn pack(self) -> Result<Self, Unsendable> {
-        let mut bytes = Vec::new();
-        match self.held() {
-            Held::Packed(_) => return Ok(self),
-            Held::Row(values) => codec::encode_row(values, &mut bytes),
-            // SAFETY: alive, and an emit of Python objects holds the GIL.
-            Held::Python(tuple) => unsafe { codec::encode(tuple, &mut bytes)? },
-            // SAFETY: as above.
-            Held::Lone(value) => unsafe { codec::encode_lone(value, &mut bytes)? },
-        }
-        Ok(Payload::bytes(bytes))
+    fn pack(self) -> Option<Self> {
+        self.to_bytes(codec::Options::default()).ok()
+    }
+
+    #[inline(always)]
+    fn is_packed(&self) -> bool {
+        self.0 & TAGS == PACKED
     }
 
     fn packed(&self) -> &[u8] {
@@ -301,7 +307,10 @@ impl Key for Payload {
                 hash::of(unsafe { ffi::PyTuple_GET_ITEM(tuple, position as ffi::Py_ssize_t) })
             }
             Held::Lone(value) => hash::of(value),
-            Held::Packed(_) => self.unpacked_row().hash(&[position]),
+            Held::Packed(_) => self
+                .unpacked_row()
+                .ok_or_else(|| NoKey::Type("value of another worker".to_owned()))?
+                .hash(&[position]),
             Held::Row(values) => match &values[position] {
                 Value::Nothing => Ok(hash::nothing()),
                 Value::Bool(value) => Ok(hash::integer((*value).into())),
@@ -341,7 +350,10 @@ impl Values for Payload {
     fn at<R>(&self, position: usize, read: impl FnOnce(Option<&Value>) -> R) -> R {
         match self.held() {
             Held::Row(values) => read(values.get(position)),
-            Held::Packed(_) => self.unpacked_row().at(position, read),
+            Held::Packed(_) => match self.unpacked_row() {
+                Some(row) => row.at(position, read),
+                None => read(None),
+            },
             Held::Lone(value) if position == 0 => read(from_python(value).ok().as_ref()),
             Held::Lone(_) => read(None),
             Held::Python(tuple) => {

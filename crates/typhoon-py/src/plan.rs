@@ -17,6 +17,7 @@ pub struct Options {
     pub message_timeout: Option<f64>,
     pub high_water: usize,
     pub load_aware: bool,
+    pub pickle: bool,
     /// Tuples that one call may emit beyond what finds room.
     pub hard_limit: usize,
     pub max_replays: Option<u32>,

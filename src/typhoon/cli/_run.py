@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,6 +122,8 @@ def run(
         spec, conf = _topology(target, config, given, environment)
         conf = _without_time_outs(target, conf)
         origin = Origin((module_of(target),), BEFORE) if spec_workers(spec, conf) > 1 else None
+        if origin is not None:
+            _refuse_breakpoint(target)
         wanted = Wanted(called, spec, conf, strict, tuple(taps or ()), limit, origin)
         running = _run(wanted, view, as_json, orders)
     write_out(json.dumps(running.stats.to_dict()) + "\n" if as_json else "")
@@ -179,6 +181,15 @@ def _without_time_outs(target: str, conf: dict[str, Any]) -> dict[str, Any]:
     return {**conf, "topology.enable.message.timeouts": False}
 
 
+def _refuse_breakpoint(target: str) -> None:
+    where = breakpoint_in(project_folder(target))
+    if where is not None:
+        raise CommandLineError(
+            f"{where} calls breakpoint(), and only this process has the terminal",
+            hint="leave out --workers (and topology.workers) to debug",
+        )
+
+
 def spec_workers(spec: TopologySpec, conf: dict[str, Any]) -> int:
     """How many workers a topology asks for; what is no number is refused later, with all else."""
     wanted = conf.get("topology.workers", spec.config.get("topology.workers", 1))
@@ -221,8 +232,10 @@ def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
     # Where standard output carries data, what components print goes to the words, on stderr.
     words = redirect_stdout(sys.stderr) if as_json or tap is not None else nullcontext()
     orders.pause.view = view
-    processes = wanted.origin is not None
-    cluster = LocalCluster(processes=processes, origin=wanted.origin)
+    origin = wanted.origin
+    if origin is not None and tap is not None:
+        origin = replace(origin, on_tapped=tap.show)
+    cluster = LocalCluster(processes=origin is not None, origin=origin)
     with words, cluster, view:
         orders.begin()  # before there is a thread that an exception here would leave running
         topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)

@@ -44,9 +44,31 @@ class Tap(Bolt):
         if self.left <= 0:
             self.full.set()
 
+    def show(self, text: str) -> None:
+        """Lines of the tap in another process."""
+        if self.full.is_set():
+            return
+        try:
+            self.write(text)
+        except OSError as error:
+            self.left, self.error = 0, error
+        self.left -= text.count("\n")
+        if self.left <= 0:
+            self.full.set()
+
+    def __reduce__(self) -> Any:
+        """In another process it hands its lines to the supervisor, and so to this one."""
+        return Tap, (_to_supervisor, None if self.left == math.inf else int(self.left))
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tap:
         """Its task is the very object that the run looks at: there is one."""
         return self
+
+
+def _to_supervisor(text: str) -> None:
+    from typhoon.worker import TAPPED, tell_supervisor
+
+    tell_supervisor(TAPPED, text)
 
 
 def json_line(tup: Tuple) -> str:

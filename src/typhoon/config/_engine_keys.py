@@ -160,9 +160,8 @@ ROUTING = (
         "topology.disable.loadaware.messaging",
         False,
         boolean,
-        "shuffle takes turns whether or not a task is behind",
+        "shuffle takes turns whether or not a task is behind, or near",
         field="disable_loadaware",
-        effect=UNREAD,
     ),
 )
 
@@ -173,7 +172,6 @@ VALUES = (
         boolean,
         "values that the codec does not know cross to another worker pickled; false: an error",
         field="fall_back_on_pickle",
-        effect=UNREAD,
     ),
     Key(
         "topology.testing.always.try.serialize",

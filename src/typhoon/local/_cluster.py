@@ -10,13 +10,14 @@ from typing import Any, Self
 
 from typhoon.cluster.lifecycle import Submit, TopologyState, step
 from typhoon.config import topology_conf, topology_options
-from typhoon.errors import AlreadyAliveError, NotRunningError
-from typhoon.local._group import NOWHERE, Origin, WorkerGroup
+from typhoon.errors import AlreadyAliveError, InvalidTopologyError, NotRunningError
+from typhoon.local._group import WorkerGroup
+from typhoon.local._origin import NOWHERE, Origin
 from typhoon.local._placement import place
 from typhoon.local._serializable import check_serializable
 from typhoon.local._topology import LocalTopology
 from typhoon.topology import TopologySpec, assign_tasks, check_name, topology_spec
-from typhoon.worker import Clock, Surroundings, Worker
+from typhoon.worker import Clock, Surroundings, Worker, has_handle
 
 logger = logging.getLogger("typhoon.local")
 
@@ -90,6 +91,8 @@ class LocalCluster:
         checked = topology_conf(spec.config, config, strict=strict)
         for warning in checked.warnings:
             logger.warning("%s: %s", name, warning)
+        if self._processes:
+            _refuse_handles(spec)
         if self._check_serializable:
             check_serializable(spec, {**spec.config, **(config or {})})
         self._count += 1
@@ -137,3 +140,15 @@ class LocalCluster:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _refuse_handles(spec: TopologySpec) -> None:
+    """What is put in from this process cannot reach a component in another."""
+    mistakes = [
+        f"{one.kind} '{one.id}' is fed from this process, and runs in another\n"
+        "hint: leave out --workers (and processes=True), or give it a source of its own"
+        for one in spec.components.values()
+        if has_handle(one)
+    ]
+    if mistakes:
+        raise InvalidTopologyError(mistakes)

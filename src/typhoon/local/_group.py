@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,10 @@ from typhoon.cluster.supervisor import (
     log_options,
     slot_options,
 )
-from typhoon.errors import InvalidConfigError, InvalidTopologyError, TopologyFailedError
+from typhoon.errors import TopologyFailedError
+from typhoon.local._links import link_tls
 from typhoon.local._member import Member, Questions
+from typhoon.local._origin import NOWHERE, Origin, pickled
 from typhoon.local._placement import place
 from typhoon.metrics import ProcessFigures, WorkerReport, WorkerStats, merged
 from typhoon.topology import ComponentSpec, TopologySpec, assign_tasks
@@ -42,57 +43,6 @@ STOP_S = 2.0
 
 MOST_WORKERS = 64
 NO_PROCESS = ProcessFigures(0, 0.0, 0.0, 0)
-
-
-def _tls(conf: Mapping[str, Any]) -> tuple[str, str, str, str] | None:
-    """Certificate, key, authorities and name. Raises ``InvalidConfigError`` for a part of them."""
-    names = [f"worker.link.tls.{part}" for part in ("certificate", "key", "authorities")]
-    certificate, key, authorities = files = [conf[name] for name in names]
-    if not any(files):
-        return None
-    if not all(files) or conf["worker.link.transport"] != "tcp":
-        wanted = "TLS between workers needs worker.link.transport: tcp and all of "
-        hint = "\nhint: leave all of them out for links without TLS"
-        raise InvalidConfigError([wanted + ", ".join(names) + hint])
-    missing = [name for name in names if not Path(conf[name]).is_file()]
-    if missing:
-        raise InvalidConfigError(
-            f"{name}: there is no file {conf[name]}\nhint: give the path of a PEM file"
-            for name in missing
-        )
-    return certificate, key, authorities, conf["worker.link.tls.name"]
-
-
-def _pickled(spec: TopologySpec) -> bytes:
-    import cloudpickle  # costs 20 ms
-
-    try:
-        content: bytes = cloudpickle.dumps(spec)
-    except Exception as error:
-        mistakes = []
-        for component in spec.components.values():
-            try:
-                cloudpickle.dumps(component)
-            except Exception as its:
-                mistakes.append(
-                    f"{component.kind} '{component.id}' cannot be pickled, and so not be sent to "
-                    f"worker processes: {its}\n"
-                    "hint: open files and connections in initialize(), not in __init__"
-                )
-        raise InvalidTopologyError(mistakes or [f"it cannot be pickled: {error}"]) from error
-    return content
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a process does before it can read a pickled topology: it calls functions
-    (``module:function``), then imports ``modules`` from files, by name."""
-
-    modules: tuple[tuple[str, str], ...] = ()
-    before: tuple[str, ...] = ()
-
-
-NOWHERE = Origin()
 
 
 class WorkerGroup:
@@ -116,9 +66,9 @@ class WorkerGroup:
         self.failure: Exception | None = None
         self.topology_id = topology_id
         self._spec = spec
-        self._pickled = _pickled(spec)
+        self._pickled = pickled(spec)
         self._conf = dict(conf)
-        self._tls = _tls(conf)
+        self._tls = link_tls(conf)
         self._layout = layout
         self._origin = origin
         self._secret = secrets.token_bytes(32)
@@ -189,10 +139,18 @@ class WorkerGroup:
         for member in self._members:
             if member.channel is not None:
                 member.channel.close()
-        if self.failure is None or self.log_folder != self._folder:  # else its words point there
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._clear_folder()
         self._done.set()
         return clean
+
+    def _clear_folder(self) -> None:
+        """Logs stay where somebody may want to know why a worker ended."""
+        if self.failure is None and all(member.starts <= 1 for member in self._members):
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        for file in self._folder.iterdir():
+            if file.is_socket():
+                file.unlink(missing_ok=True)
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
@@ -237,7 +195,7 @@ class WorkerGroup:
         with self._lock:
             before, self._layout = self._layout, layout
             self._spec = spec
-            self._pickled = _pickled(spec)
+            self._pickled = pickled(spec)
             for member in self._members[: layout.workers]:
                 had = before.executors[member.index] if member.index < before.workers else ()
                 if layout.executors[member.index] != had:
@@ -282,7 +240,8 @@ class WorkerGroup:
             path=tuple(sys.path),
             before=self._origin.before,
             modules=self._origin.modules,
-            log_level=logging.getLogger("typhoon").getEffectiveLevel(),
+            log_level=logging.getLevelName(self._conf["worker.log.level"]),
+            heard_level=logging.getLogger("typhoon").getEffectiveLevel(),
             heartbeat_s=float(self._conf["worker.heartbeat.frequency.secs"]),
         )
 
@@ -364,6 +323,17 @@ class WorkerGroup:
     def _on_heartbeat(self, member: Member) -> None:
         if member.running or not self._closing:
             self._slots.heartbeat(member.port, member.incarnation)
+
+    def _on_tapped(self, member: Member, text: str) -> None:
+        if self._origin.on_tapped is not None:
+            self._origin.on_tapped(text)
+
+    def _on_printed(self, member: Member, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def _on_logged(self, member: Member, level: int, name: str, text: str) -> None:
+        logging.getLogger(name).log(level, "worker %d: %s", member.port, text)
 
     def _on_answer(self, member: Member, number: int, value: Any) -> None:
         self._questions.answer(number, value)

@@ -17,6 +17,7 @@ class WorkerOrder:
     ``listen`` is where peers reach it: ``unix:PATH`` or ``tcp:HOST:PORT``; ``secret`` is what they
     prove to each other to know, ``tls`` paths of certificate, key and authorities, and the name
     that is in the certificates. ``active`` is whether spouts begin at once.
+    ``log_level`` is what goes to the worker's file, ``heard_level`` what the supervisor hears of.
     """
 
     topology_id: str
@@ -32,4 +33,5 @@ class WorkerOrder:
     before: tuple[str, ...] = ()
     modules: tuple[tuple[str, str], ...] = ()
     log_level: int = 20
+    heard_level: int = 30
     heartbeat_s: float = 1.0

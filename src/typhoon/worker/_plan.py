@@ -129,6 +129,7 @@ class Planner:
             "message_timeout": (
                 options.message_timeout_s if options.enable_message_timeouts else None
             ),
+            "pickle": options.fall_back_on_pickle,
             "load_aware": not options.disable_loadaware,
             "high_water": options.receive_buffer_size,
             "hard_limit": max(1, options.outbox_hard_limit_bytes // BYTES_PER_TUPLE),

@@ -27,6 +27,7 @@ from typhoon.topology import assign_tasks
 from typhoon.worker._channel import Channel
 from typhoon.worker._layout import Layout
 from typhoon.worker._order import WorkerOrder
+from typhoon.worker._outside import Logged, Printed, connect
 from typhoon.worker._parent import end_with_parent
 from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._worker import Worker
@@ -35,6 +36,7 @@ logger = logging.getLogger("typhoon.worker")
 
 CLOSE_S = 2.0
 """How long components may take to close when the supervisor is gone."""
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 SWITCH_S = 0.0005
 """How long a thread that waits for Python's lock waits before it asks for it."""
 
@@ -80,9 +82,7 @@ class _Served:
 
     def _prepare(self) -> Worker:
         order = self.order
-        logging.basicConfig(
-            level=order.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
+        self._open_outside()
         sys.path[:] = [*order.path, *(one for one in sys.path if one not in order.path)]
         for call in order.before:
             _call(call)
@@ -99,6 +99,17 @@ class _Served:
         address = self.engine.listen(name, secret, listen, options.link_timeout_s, order.tls)
         self.channel.send("listening", address)
         return worker
+
+    def _open_outside(self) -> None:
+        """All logs go to stderr, which is the worker's file; the supervisor hears of them, too."""
+        written, heard = logging.StreamHandler(), Logged(self.order.heard_level)
+        written.setFormatter(logging.Formatter(FORMAT))
+        root = logging.getLogger()
+        root.setLevel(min(self.order.log_level, self.order.heard_level))
+        written.setLevel(self.order.log_level)
+        root.handlers[:] = [written, heard]
+        connect(self._send)
+        sys.stdout = Printed()
 
     # On threads of their own -------------------------------------------------------------------
 

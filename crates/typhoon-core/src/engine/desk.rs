@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{Anchor, Cause, Clock, Figures, Kit, Mail, Plan, Relayout, Shared, Traffic};
 use crate::ack::{Edges, Finished, Ledger, Lineage, Outcome, Relay, Root, Settled, Wheel};
-use crate::flow::{Envelope, Key, Outlet, Parcel, Pick, Queue, Route, TaskId, Unsendable, Way};
+use crate::flow::{Envelope, Key, Outlet, Parcel, Pick, Queue, Route, TaskId, Way};
 use crate::measure::Counter;
 
 /// Look at the clock, and at whether the worker is stopping, once per so many tuples.
@@ -14,17 +14,18 @@ const QUANTUM: u64 = 1_000_000;
 
 /// Why an emit did not happen. Nothing was sent.
 #[derive(Debug)]
-pub enum EmitError<E> {
+pub enum EmitError<P: Key> {
     /// A value cannot be a key of a fields grouping.
-    Key(E),
+    Key(P::Error),
     /// What this call emitted so far and found no room has reached the hard limit.
     Full,
     /// 16 million trees are pending.
     TooManyTrees,
     /// The named task does not subscribe to the stream, or not by direct grouping.
     NotATarget(TaskId),
-    /// A receiver runs in another worker, and a value has no form in bytes.
-    Unsendable(Unsendable),
+    /// The task chosen runs in another worker: pack the payload (which may run any code, so not in here), and go on with
+    /// [`Desk::emit_abroad`].
+    Abroad(P, TaskId),
 }
 
 /// What a component works with during a call: everything of its loop but the components themselves.
@@ -389,9 +390,9 @@ impl<K: Kit> Desk<K> {
         &mut self,
         slot: usize,
         stream: usize,
-        mut payload: K::Payload,
-        mut anchor: A,
-    ) -> Result<(), EmitError<<K::Payload as Key>::Error>> {
+        payload: K::Payload,
+        anchor: &mut A,
+    ) -> Result<(), EmitError<K::Payload>> {
         let from = self.executor;
         let outlet = &mut self.outlets[self.seat.outlet(slot, stream)];
         self.emits += 1;
@@ -409,8 +410,8 @@ impl<K: Kit> Desk<K> {
             if matches!(route.pick, Pick::Turn { .. }) && self.traffic.has_much(target) {
                 target = self.traffic.least_busy(&route.targets, target);
             }
-            if self.traffic.is_abroad(target) {
-                payload = payload.pack().map_err(EmitError::Unsendable)?;
+            if self.traffic.is_abroad(target) && !payload.is_packed() {
+                return Err(EmitError::Abroad(payload, target));
             }
             let way = Way::new(target, outlet.source, outlet.stream);
             let lineage = anchor.child(&mut self.edges);
@@ -427,23 +428,64 @@ impl<K: Kit> Desk<K> {
             }
             return Ok(());
         }
-        self.emit_to(slot, stream, payload, anchor, None, &[]).map(drop)
+        self.emit_to(slot, stream, payload, None, anchor, None, &[])
+            .map(drop)
+    }
+
+    /// Emit to a task in another worker that [`Desk::emit`] has chosen.
+    ///
+    /// # Errors
+    /// [`EmitError::Full`].
+    pub fn emit_abroad<A: Anchor>(
+        &mut self,
+        slot: usize,
+        stream: usize,
+        packed: K::Payload,
+        anchor: &mut A,
+        target: TaskId,
+    ) -> Result<(), EmitError<K::Payload>> {
+        let from = self.executor;
+        if self.traffic.held_back(from) >= self.hard_limit {
+            return Err(EmitError::Full);
+        }
+        let outlet = &self.outlets[self.seat.outlet(slot, stream)];
+        outlet.count.single.add(1);
+        let envelope = Envelope {
+            payload: packed,
+            lineage: anchor.child(&mut self.edges),
+            way: Way::new(target, outlet.source, outlet.stream),
+        };
+        if !self.traffic.send(from, envelope) {
+            self.left = 0;
+        }
+        Ok(())
+    }
+
+    /// May a tuple of this stream go to another worker?
+    #[must_use]
+    pub fn goes_abroad(&self, slot: usize, stream: usize) -> bool {
+        let routes = &self.outlets[self.seat.outlet(slot, stream)].routes;
+        let mut targets = routes.iter().flat_map(|route| &route.targets);
+        targets.any(|target| self.traffic.is_abroad(*target))
     }
 
     /// Emit on any stream. `direct` names the task of a direct emit; `custom` has the tasks that the objects of custom
-    /// groupings chose, by route. Returns the tasks that got a copy.
+    /// groupings chose, by route; `packed` is the payload in the form for other workers, where [`Desk::goes_abroad`] says
+    /// that it may be needed. Returns the tasks that got a copy.
     ///
     /// # Errors
     /// As [`Desk::emit`], and [`EmitError::NotATarget`].
+    #[allow(clippy::too_many_arguments, reason = "one way for all that is not usual")]
     pub fn emit_to<A: Anchor>(
         &mut self,
         slot: usize,
         stream: usize,
         payload: K::Payload,
-        mut anchor: A,
+        packed: Option<K::Payload>,
+        anchor: &mut A,
         direct: Option<TaskId>,
         custom: &[(usize, Vec<TaskId>)],
-    ) -> Result<Vec<TaskId>, EmitError<<K::Payload as Key>::Error>> {
+    ) -> Result<Vec<TaskId>, EmitError<K::Payload>> {
         let from = self.executor;
         let outlet = &mut self.outlets[self.seat.outlet(slot, stream)];
         let mut targets = Vec::new();
@@ -479,9 +521,6 @@ impl<K: Kit> Desk<K> {
         if self.traffic.held_back(from) >= self.hard_limit {
             return Err(EmitError::Full);
         }
-        let abroad = targets.iter().any(|target| self.traffic.is_abroad(*target));
-        let packed = abroad.then(|| payload.clone().pack()).transpose();
-        let packed = packed.map_err(EmitError::Unsendable)?;
         self.emits += 1;
         outlet.count.other.add(1);
         outlet.count.copies.add(targets.len() as u64);

@@ -369,6 +369,18 @@ impl<K: Kit> Shared<K> {
             .for_each(|peer| peer.post(vec![Mail::Relayout(Arc::clone(&relayout))]));
     }
 
+    /// Whoever sends to tasks elsewhere does so by other places from now on. Credit for what it sent to an old place will
+    /// not come from the new one.
+    pub(crate) fn forget_moved(&self, before: &Places, after: &Places) {
+        for (old, new) in before.iter().zip(after.iter()).filter(|(old, new)| old != new) {
+            for place in [old, new] {
+                if usize::from(place.line) < self.peers.len() {
+                    self.gauges[place.number as usize].forget();
+                }
+            }
+        }
+    }
+
     /// Every tree that is pending in this worker may have lost a part: fail them.
     pub fn lose_all(&self, cause: Cause) {
         self.loops()

@@ -66,6 +66,7 @@ impl<K: Kit> Traffic<K> {
     }
 
     pub(super) fn set_places(&mut self, places: &Places) {
+        self.shared.forget_moved(&self.places, places);
         self.places = Arc::clone(places);
     }
 

@@ -9,7 +9,7 @@ mod waker;
 
 pub use envelope::{Envelope, STREAM_TICK, TaskId, Way};
 pub use mailbox::Mailbox;
-pub use parcel::{Parcel, Unsendable};
+pub use parcel::Parcel;
 pub use queue::Queue;
 pub use route::{Emits, Key, Outlet, Pick, Place, Places, Route};
 pub use waker::Waker;

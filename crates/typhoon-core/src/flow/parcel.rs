@@ -1,18 +1,9 @@
-/// Values that cannot leave the process: at which position, of what type, and why not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsendable {
-    pub position: usize,
-    pub kind: String,
-    pub why: String,
-}
-
 /// What a payload must be able to do to travel to another worker.
 pub trait Parcel: Sized {
-    /// As bytes; what is packed already stays as it is. Called inside the emit, once for all copies.
-    ///
-    /// # Errors
-    /// When a value has no form in bytes.
-    fn pack(self) -> Result<Self, Unsendable>;
+    /// As bytes; what is packed already stays as it is. None if a value has no form in bytes.
+    fn pack(self) -> Option<Self>;
+
+    fn is_packed(&self) -> bool;
 
     /// The bytes of something packed; empty for anything else.
     fn packed(&self) -> &[u8];

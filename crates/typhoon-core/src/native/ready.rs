@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::{Value, Values};
 use crate::ack::Lineage;
 use crate::engine::{Component, Desk, EmitError, Input, Kit, Next, Stop};
-use crate::flow::{Envelope, Key, STREAM_TICK};
+use crate::flow::{Envelope, Key, Parcel, STREAM_TICK};
 
 /// Which ready-made component, and its parameters.
 #[derive(Debug, Clone)]
@@ -123,8 +123,8 @@ impl<P: Values + Clone> Native<P> {
 /// The tuple could not be handled: it fails.
 struct Refused;
 
-impl<E> From<EmitError<E>> for Refused {
-    fn from(_: EmitError<E>) -> Self {
+impl<P: Key> From<EmitError<P>> for Refused {
+    fn from(_: EmitError<P>) -> Self {
         Refused
     }
 }
@@ -140,7 +140,15 @@ fn emit<K: Kit>(
         desk.emit_to_nobody(slot, 0);
         return Ok(());
     }
-    desk.emit(slot, 0, payload, Input(lineage, made))?;
+    let mut input = Input(lineage, made);
+    let (payload, packed) = match desk.goes_abroad(slot, 0) {
+        true => (payload.clone(), Some(payload.pack().ok_or(Refused)?)),
+        false => (payload, None),
+    };
+    match packed {
+        None => desk.emit(slot, 0, payload, &mut input)?,
+        packed => drop(desk.emit_to(slot, 0, payload, packed, &mut input, None, &[])?),
+    }
     Ok(())
 }
 

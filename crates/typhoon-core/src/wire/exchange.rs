@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use super::message::TupleWriter;
 use super::{Garbled, Message};
@@ -90,9 +90,12 @@ impl<K: Kit> Exchange<K> {
             self.shared.gauges[place.number as usize].forget();
         }
         self.shared.lose_all(cause);
-        for (other, side) in self.sides.iter().enumerate() {
-            if other != usize::from(worker) {
-                marks(side).push(cause);
+        // That worker's next start as well: while this session lasted it may have begun trees of which tuples or acks
+        // went the old way.
+        for side in &self.sides {
+            let mut marks = marks(side);
+            if !marks.contains(&cause) {
+                marks.push(cause);
             }
         }
         self.shared.ring_all();
@@ -216,21 +219,16 @@ impl<K: Kit> Exchange<K> {
 
     /// Tasks of other workers are there from now on; the loops have been told.
     pub fn set_places(&self, places: Places) {
-        let before = self.places();
-        for (old, new) in before.iter().zip(places.iter()).filter(|(old, new)| old != new) {
-            // Credit for what went to the old place will not come from the new one.
-            for place in [old, new]
-                .into_iter()
-                .filter(|place| usize::from(place.line) < self.shared.peers.len())
-            {
-                self.shared.gauges[place.number as usize].forget();
-            }
-        }
-        *self.places.write().unwrap_or_else(PoisonError::into_inner) = places;
+        let before = {
+            let mut present = self.places.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *present, Arc::clone(&places))
+        };
+        self.shared.forget_moved(&before, &places);
     }
 
-    fn places(&self) -> Places {
-        Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
+    /// Held while something is sent there, lest it be counted after the places have changed.
+    fn places(&self) -> RwLockReadGuard<'_, Places> {
+        self.places.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn settle(&self, list: Vec<(crate::ack::Root, u64)>) {
@@ -272,12 +270,9 @@ impl<K: Kit> Exchange<K> {
         }
     }
 
-    /// The trees of a tuple have to begin again.
+    /// The trees of a tuple have to begin again; a loop knows whose they are.
     fn fail(&self, lineage: &Lineage) {
-        lineage.each(|root, _| match self.shared.abroad(root.worker()) {
-            Some(peer) if usize::from(root.worker()) < self.sides.len() => peer.post(vec![Mail::Fail(root)]),
-            _ => {}
-        });
+        lineage.each(|root, _| self.shared.peers[0].post(vec![Mail::Fail(root)]));
     }
 
     fn post_to_owner(&self, root: crate::ack::Root, mail: Mail<K>) {

@@ -206,15 +206,17 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::Unsendable;
     use proptest::prelude::*;
 
     #[derive(Debug, Clone, PartialEq)]
     struct Bytes(Vec<u8>);
 
     impl Parcel for Bytes {
-        fn pack(self) -> Result<Self, Unsendable> {
-            Ok(self)
+        fn pack(self) -> Option<Self> {
+            Some(self)
+        }
+        fn is_packed(&self) -> bool {
+            true
         }
         fn packed(&self) -> &[u8] {
             &self.0

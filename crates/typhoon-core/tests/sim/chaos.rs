@@ -35,8 +35,8 @@ fn stamped(stamps: &mut HashMap<usize, i64>, slot: usize, depth: i64) -> Row {
 }
 
 /// Emit on the first stream; the number of copies.
-fn emit<A: Anchor>(desk: &mut Desk<SimKit>, slot: usize, row: Row, anchor: A) -> usize {
-    match desk.emit_to(slot, 0, row, anchor, None, &[]) {
+fn emit<A: Anchor>(desk: &mut Desk<SimKit>, slot: usize, row: Row, mut anchor: A) -> usize {
+    match desk.emit_to(slot, 0, row, None, &mut anchor, None, &[]) {
         Ok(tasks) => tasks.len(),
         Err(EmitError::Full) => 0,
         Err(error) => panic!("{error:?}"),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use typhoon_core::ack::Finished;
 use typhoon_core::engine::{Clock, Component, Desk, Kit, Next, Stop};
-use typhoon_core::flow::{Key, Parcel, Unsendable};
+use typhoon_core::flow::{Key, Parcel};
 use typhoon_core::native::{Native, Value, Values};
 
 /// Time moves by this much whenever somebody looks.
@@ -65,8 +65,12 @@ impl Values for Row {
 }
 
 impl Parcel for Row {
-    fn pack(self) -> Result<Self, Unsendable> {
-        Ok(self)
+    fn pack(self) -> Option<Self> {
+        Some(self)
+    }
+
+    fn is_packed(&self) -> bool {
+        false
     }
 
     fn packed(&self) -> &[u8] {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use typhoon_core::ack::Root;
 use typhoon_core::engine::{Desk, Stop};
-use typhoon_core::flow::STREAM_TICK;
+use typhoon_core::flow::{Parcel, STREAM_TICK};
 
 use super::{Executor, Verdict, attached};
 use crate::component::Kit;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use typhoon_core::engine::{Desk, Stop};
-use typhoon_core::flow::{Envelope, STREAM_TICK};
+use typhoon_core::flow::{Envelope, Parcel, STREAM_TICK};
 
 use super::batch::BATCH;
 use super::{Executor, Verdict, attached};
@@ -73,7 +73,11 @@ impl Executor {
             way,
         } = envelope;
         let py = attached();
-        match payload.unpack(py) {
+        let options = crate::codec::Options {
+            pickle: self.handles[slot].get().pickle,
+            ..crate::codec::Options::default()
+        };
+        match payload.unpack(py, options) {
             Ok(payload) => Some(Envelope {
                 payload,
                 lineage,

@@ -16,10 +16,11 @@ use super::arguments::{Extras, arguments, extras, list, required, result, stream
 use super::foreign::{foreign_emit, tell_unanchored};
 use super::settle::{anchor_list, settled_error};
 use super::special::send_specially;
-use super::values::{emit_error, to_payload};
+use super::values::{emit_error, packed, to_payload};
 use super::{coroutine, object, running};
 use crate::base;
 use crate::component::{Kept, Kit, Token};
+use crate::errors;
 use crate::handle::Handle;
 use crate::payload::Payload;
 use crate::python::{Raw, Ref, guarded, none};
@@ -58,12 +59,18 @@ pub fn route<A: Anchor>(
     desk: *mut Desk<Kit>,
     index: usize,
     payload: Payload,
-    anchor: A,
+    mut anchor: A,
 ) -> PyResult<Vec<TaskId>> {
     // SAFETY: lent for the length of the call that we are in; no reference to it lives across Python code.
     let result = unsafe {
         handle.sit(desk);
-        (*desk).emit(handle.slot, index, payload, anchor)
+        (*desk).emit(handle.slot, index, payload, &mut anchor)
+    };
+    let (desk, result) = match result {
+        Err(EmitError::Abroad(payload, target)) => {
+            emit_abroad(py, handle, index, &payload, &mut anchor, target)?
+        }
+        result => (desk, result),
     };
     if handle.threaded {
         wait_for_room(py, handle, desk);
@@ -72,6 +79,34 @@ pub fn route<A: Anchor>(
         Ok(()) => Ok(Vec::new()),
         Err(error) => Err(emit_error(py, handle, &handle.streams[index], error)),
     }
+}
+
+/// The task chosen runs in another worker.
+#[inline(never)]
+fn emit_abroad<A: Anchor>(
+    py: Python<'_>,
+    handle: &Handle,
+    index: usize,
+    payload: &Payload,
+    anchor: &mut A,
+    target: TaskId,
+) -> PyResult<(*mut Desk<Kit>, Result<(), EmitError<Payload>>)> {
+    let packed = packed(py, handle, &handle.streams[index], payload)?;
+    let desk = desk_again(py, handle)?;
+    // SAFETY: as in `route`.
+    let result = unsafe {
+        handle.sit(desk);
+        (*desk).emit_abroad(handle.slot, index, packed, anchor, target)
+    };
+    Ok((desk, result))
+}
+
+/// The desk, after Python code has run in the middle of an emit: it may be another, or none.
+pub fn desk_again(py: Python<'_>, handle: &Handle) -> PyResult<*mut Desk<Kit>> {
+    handle.any_desk().ok_or_else(|| {
+        let message = format!("'{}' was closed in the middle of an emit", handle.component);
+        errors::new(py, "NotRunningError", message)
+    })
 }
 
 /// On a thread of its own, an executor waits in emit while those who get its tuples are full.

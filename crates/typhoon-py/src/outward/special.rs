@@ -7,9 +7,9 @@ use typhoon_core::engine::{Anchor, Desk};
 use typhoon_core::flow::TaskId;
 
 use super::arguments::Extras;
-use super::emit::{route, wait_for_room};
+use super::emit::{desk_again, route, wait_for_room};
 use super::object;
-use super::values::{check, emit_error, to_payload, to_row};
+use super::values::{check, emit_error, packed, to_payload, to_row};
 use crate::component::Kit;
 use crate::errors;
 use crate::handle::{Handle, Stream};
@@ -57,7 +57,7 @@ fn spread<A: Anchor>(
     desk: *mut Desk<Kit>,
     index: usize,
     mut payload: Payload,
-    anchor: A,
+    mut anchor: A,
     extras: &Extras,
 ) -> PyResult<Vec<TaskId>> {
     let stream = &handle.streams[index];
@@ -66,9 +66,29 @@ fn spread<A: Anchor>(
         payload = to_row(py, handle, stream, payload)?;
     }
     // SAFETY: as in `route`.
+    let abroad = unsafe {
+        handle.sit(desk);
+        (*desk).goes_abroad(handle.slot, index)
+    };
+    let (desk, packed) = match abroad {
+        true => {
+            let packed = packed(py, handle, stream, &payload)?;
+            (desk_again(py, handle)?, Some(packed))
+        }
+        false => (desk, None),
+    };
+    // SAFETY: as above.
     let result = unsafe {
         handle.sit(desk);
-        (*desk).emit_to(handle.slot, index, payload, anchor, extras.direct, &custom)
+        (*desk).emit_to(
+            handle.slot,
+            index,
+            payload,
+            packed,
+            &mut anchor,
+            extras.direct,
+            &custom,
+        )
     };
     if handle.threaded {
         wait_for_room(py, handle, desk);
@@ -96,10 +116,7 @@ fn send_watched<A: Anchor>(
     let values = watch.call_method1("emitting", (&stream.name, values.bind(py)))?;
     let values = values.cast_into::<PyTuple>()?;
     // Python code has run, so the desk may be another.
-    let Some(desk) = handle.any_desk() else {
-        let message = format!("'{}' was closed in the middle of an emit", handle.component);
-        return Err(errors::new(py, "NotRunningError", message));
-    };
+    let desk = desk_again(py, handle)?;
     let roots: Vec<u64> = anchor.roots().iter().map(|root| root.bits()).collect();
     let tasks = if stream.subscribed || extras.direct.is_some() {
         let payload = Payload::python(values.as_any().clone().into());

@@ -7,6 +7,7 @@ use pyo3::types::{PyList, PyTuple};
 use typhoon_core::engine::EmitError;
 
 use super::object;
+use crate::codec;
 use crate::errors;
 use crate::handle::{Handle, Stream};
 use crate::hash;
@@ -114,8 +115,24 @@ fn slowly(py: Python<'_>, handle: &Handle, stream: &Stream, values: Raw) -> PyRe
     Ok(Payload::python(made.into_any().into()))
 }
 
+/// The form of a payload for other workers.
+pub fn packed(py: Python<'_>, handle: &Handle, stream: &Stream, payload: &Payload) -> PyResult<Payload> {
+    let options = codec::Options {
+        pickle: handle.pickle,
+        ..codec::Options::default()
+    };
+    payload.to_bytes(options).map_err(|refused| {
+        let field = stream.fields.get(refused.position).map_or("?", String::as_str);
+        let holder = format!(
+            "'{}', stream '{}', field '{field}'",
+            handle.component, stream.name
+        );
+        refused.raise(py, &holder)
+    })
+}
+
 #[cold]
-pub fn emit_error(py: Python<'_>, handle: &Handle, stream: &Stream, error: EmitError<hash::NoKey>) -> PyErr {
+pub fn emit_error(py: Python<'_>, handle: &Handle, stream: &Stream, error: EmitError<Payload>) -> PyErr {
     let component = &handle.component;
     match error {
         EmitError::Key(error) => {
@@ -139,22 +156,15 @@ pub fn emit_error(py: Python<'_>, handle: &Handle, stream: &Stream, error: EmitE
                  hint: emit less per call, or raise the limit"
             ),
         ),
-        EmitError::Unsendable(refused) => errors::new(
-            py,
-            "EmitError",
-            format!(
-                "'{component}': field '{}' of stream '{}' holds a {}, which cannot be sent to another worker: {}\n\
-                 hint: emit plain values, or make the type known by typhoon.register_type",
-                stream.fields.get(refused.position).map_or("?", String::as_str),
-                stream.name,
-                refused.kind,
-                refused.why
-            ),
-        ),
         EmitError::TooManyTrees => errors::new(
             py,
             "BackPressureError",
             format!("'{component}': 16 million tuples are pending\nhint: set topology.max.spout.pending"),
+        ),
+        EmitError::Abroad(..) => errors::new(
+            py,
+            "TyphoonInternalError",
+            format!("'{component}': a tuple for another worker was not packed"),
         ),
         EmitError::NotATarget(task) => errors::new(
             py,

@@ -1,0 +1,28 @@
+"""How the workers of one machine are linked, as the configuration has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from typhoon.errors import InvalidConfigError
+
+
+def link_tls(conf: Mapping[str, Any]) -> tuple[str, str, str, str] | None:
+    """Certificate, key, authorities and name. Raises ``InvalidConfigError`` for a part of them."""
+    names = [f"worker.link.tls.{part}" for part in ("certificate", "key", "authorities")]
+    certificate, key, authorities = files = [conf[name] for name in names]
+    if not any(files):
+        return None
+    if not all(files) or conf["worker.link.transport"] != "tcp":
+        wanted = "TLS between workers needs worker.link.transport: tcp and all of "
+        hint = "\nhint: leave all of them out for links without TLS"
+        raise InvalidConfigError([wanted + ", ".join(names) + hint])
+    missing = [name for name in names if not Path(conf[name]).is_file()]
+    if missing:
+        raise InvalidConfigError(
+            f"{name}: there is no file {conf[name]}\nhint: give the path of a PEM file"
+            for name in missing
+        )
+    return certificate, key, authorities, conf["worker.link.tls.name"]
