@@ -115,7 +115,9 @@ class ReliableSpout(Spout):
     """
 
     __slots__ = (
+        "_excused",
         "_suspects",
+        "_told",
         "_tried",
         "failed_tuples",
         "gave_up",
@@ -129,6 +131,14 @@ class ReliableSpout(Spout):
     failed_tuples: dict[Hashable, int]
     worker_deaths: dict[Hashable, set[Hashable]]
     gave_up: int
+    _suspects: deque[Hashable]
+    """They wait for their last replay."""
+    _tried: Hashable
+    """The one that has it now."""
+    _told: dict[Hashable, int]
+    """All deaths, numbered in the order in which this spout was told of them."""
+    _excused: int
+    """For deaths before this one the tuple that is tried is not to blame: it was emitted later."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Not in __init__, because an __init__ of a subclass need not call this class's.
@@ -137,8 +147,10 @@ class ReliableSpout(Spout):
         self.failed_tuples = {}
         self.worker_deaths = {}
         self.gave_up = 0
-        self._suspects: deque[Hashable] = deque()  # they wait for their last replay
-        self._tried: Hashable = None  # the one that has it now
+        self._suspects = deque()
+        self._tried = None
+        self._told = {}
+        self._excused = 0
         return self
 
     def emit(
@@ -199,17 +211,24 @@ class ReliableSpout(Spout):
     ) -> None:
         """Emit the tuple again, unless it took that many workers down with it. Each ``death``
         counts once, however often it is told of."""
-        if tup_id in self.unacked_tuples:
-            deaths = self.worker_deaths.setdefault(tup_id, set())
-            deaths.add((len(deaths),) if death is None else death)
-            count = len(deaths)
-            if count == max_worker_deaths - 1 and self._tried not in (None, tup_id):
-                self._suspects.append(tup_id)
-                return
-            if count == max_worker_deaths - 1:
-                self._tried = tup_id
-            # The last death is not followed by a replay.
-            self._replay(tup_id, count, max_worker_deaths - 1, f"was in {count} workers that died")
+        if tup_id not in self.unacked_tuples:
+            return
+        last = max_worker_deaths - 1  # the last death is not followed by a replay
+        deaths = self.worker_deaths.setdefault(tup_id, set())
+        if death is None:
+            deaths.add((len(deaths),))
+        elif self._told.setdefault(death, len(self._told)) >= self._excused or tup_id != self._tried:
+            deaths.add(death)
+        if len(deaths) == last and self._tried is None:
+            self._try(tup_id)
+        elif len(deaths) == last and self._tried != tup_id:
+            self._suspects.append(tup_id)
+            return
+        self._replay(tup_id, len(deaths), last, f"was in {len(deaths)} workers that died")
+
+    def _try(self, tup_id: Hashable) -> None:
+        """It has its last replay, and no other beside it has."""
+        self._tried, self._excused = tup_id, len(self._told)
 
     def _replay(self, tup_id: Hashable, count: int, limit: int, story: str) -> None:
         """Emit the tuple again, unless this was more than the ``limit``-th time that it failed."""
@@ -232,8 +251,9 @@ class ReliableSpout(Spout):
     def _forget(self, tup_id: Hashable) -> None:
         for kept in (self.unacked_tuples, self.failed_tuples, self.worker_deaths):
             kept.pop(tup_id, None)
-        if self._tried == tup_id:
-            self._tried = self._suspects.popleft() if self._suspects else None
-            if self._tried is not None:
+        if tup_id == self._tried:
+            self._tried = None
+            if self._suspects:
+                self._try(self._suspects.popleft())
                 tup, stream, direct_task = self.unacked_tuples[self._tried]
                 self.emit(tup, self._tried, stream, direct_task)
