@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import subprocess
+import sys
 import time
 import zlib
 from collections import Counter
@@ -362,7 +363,7 @@ class CannotStart(Part, Bolt):
 
 class DiesAtStart(Part, Bolt):
     def begin(self) -> None:
-        print("about to die", flush=True)
+        print("about to die", file=sys.stderr, flush=True)
         os._exit(3)
 
     def process(self, tup: Any) -> None:

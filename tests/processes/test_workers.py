@@ -569,7 +569,8 @@ def test_close_in_the_middle_of_work_closes_every_component(diary, wait_until):
     with LocalCluster(processes=True) as cluster:
         builder = chain(Numbers(diary), Forward(diary), Sink(diary), par=2)
         topology = cluster.submit("test", builder, {"topology.workers": 2})
-        wait_until(lambda: diary.count("acked") > 100, timeout=30)
+        topology.wait_until_running(timeout=30)
+        wait_until(lambda: diary.count("acked") > 100)
         running = pids(topology)
     assert topology.status == "STOPPED"
     assert sorted(diary.all("opened")) == sorted(diary.all("closed"))
