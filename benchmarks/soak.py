@@ -1,4 +1,4 @@
-"""A finite input through three workers, one of which is killed every second; then everything is counted.
+"""A finite input through three workers, of which one is killed every second; then all is counted.
 
     python benchmarks/soak.py [--lines 1000000] [--seconds 60] [--every 1] [--seed 1] [--json]
 

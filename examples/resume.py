@@ -1,4 +1,4 @@
-"""Stores the lines of a file in a database, and goes on where it was when a worker was killed, or all.
+"""Stores the lines of a file in a database, and goes on where it was after a worker was killed.
 
 typhoon run examples/resume.py --workers 2 -c input.path=FILE -c output.path=lines.db
 
@@ -6,7 +6,6 @@ FILE.done tells how far it has come. Kill what you like, and start it again: eve
 table `lines` in the end, once, however often it had to be sent.
 """
 
-import os
 import sqlite3
 import time
 from collections import deque
@@ -68,7 +67,7 @@ class ResumingLines(Spout):
         if self.done != self.marked:
             new = self.mark.with_name(f"{self.mark.name}.new")
             new.write_text(str(self.done), encoding="ascii")
-            os.replace(new, self.mark)
+            new.replace(self.mark)
             self.marked = self.done
         self.marked_at = time.monotonic()
 

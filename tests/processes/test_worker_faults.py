@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -358,8 +359,8 @@ def test_a_component_that_cannot_be_unpickled(diary, submit):
 
 def test_a_component_that_cannot_be_pickled(diary, submit):
     """Known before anything starts, and by its name."""
-    lock = __import__("threading").Lock()
-    with pytest.raises(InvalidTopologyError, match="bolt 'broken' cannot be pickled.*lock"):
+    lock = threading.Lock()
+    with pytest.raises(InvalidTopologyError, match=r"bolt 'broken' cannot be pickled.*lock"):
         submit(broken(diary, Sink(diary, lock=lock)), 2)
 
 

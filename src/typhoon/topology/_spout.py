@@ -217,7 +217,9 @@ class ReliableSpout(Spout):
         deaths = self.worker_deaths.setdefault(tup_id, set())
         if death is None:
             deaths.add((len(deaths),))
-        elif self._told.setdefault(death, len(self._told)) >= self._excused or tup_id != self._tried:
+        elif (
+            self._told.setdefault(death, len(self._told)) >= self._excused or tup_id != self._tried
+        ):
             deaths.add(death)
         if len(deaths) == last and self._tried is None:
             self._try(tup_id)
