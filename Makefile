@@ -140,6 +140,8 @@ bench: setup $(TEXT)  ## our own figures, each as a ratio to a bare Python loop 
 	$(BIN)/python benchmarks/growth.py --tuples 500000
 	$(BIN)/python benchmarks/memory.py --input $(TEXT) --rounds 3 --seconds 3
 	$(BIN)/python benchmarks/start.py
+	$(MAKE) wheel
+	$(BIN)/python benchmarks/disk.py
 
 .PHONY: soak
 soak: setup  ## a million lines through three workers, one of which is killed every second (two minutes)

@@ -163,7 +163,8 @@ class AlreadySettledError(TyphoonError):
 
 
 class BackPressureError(TyphoonError):
-    """The author's: one call emitted more than ``topology.executor.outbox.hard.limit.bytes``.
+    """The author's: one call emitted more than ``topology.executor.outbox.hard.limit.bytes``, or
+    other threads did while it went on.
 
     ``on_error`` decides what becomes of the input, as with any other exception of a component.
     """
@@ -172,10 +173,11 @@ class BackPressureError(TyphoonError):
 
 
 class WouldDeadlockError(TyphoonError):
-    """The author's: an emit from another thread asks for task ids while ``process`` is running.
+    """The author's: an emit from another thread would have to wait, and must not.
 
-    The answer can only come from the thread that is inside ``process``, which may be waiting for
-    the very thread that asks.
+    It asks for task ids while ``process`` is running: the answer can only come from the thread
+    that is inside ``process``, which may be waiting for the very thread that asks. Or the other
+    thread runs an event loop, which would stand still. Nothing was emitted.
     """
 
     usual_hint = "emit without need_task_ids"

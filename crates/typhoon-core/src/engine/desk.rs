@@ -335,11 +335,11 @@ impl<K: Kit> Desk<K> {
         true
     }
 
-    /// The next tree of this executor's that has ended; None when all were taken, or what the spout emitted when told
-    /// of the last one finds no room.
+    /// The next tree of this executor's that has ended; None when all were taken, or too much of what it emitted finds
+    /// no room.
     #[inline(always)]
     pub fn next_settled(&mut self) -> Option<Finished<K::Token>> {
-        if self.held_back() > 0 || self.shared.is_stopping() {
+        if !self.traffic.is_below(self.executor) || self.shared.is_stopping() {
             return None;
         }
         let finished = self.settled[self.executor].pop()?;

@@ -24,6 +24,7 @@ use crate::errors;
 use crate::handle::Handle;
 use crate::payload::Payload;
 use crate::python::{Raw, Ref, guarded, none};
+use crate::ran::must_have_run;
 use crate::tuple::{State, TupleObject};
 
 static TUP_ID: OnceLock<Ref> = OnceLock::new();
@@ -136,12 +137,14 @@ pub fn wait_for_room(py: Python<'_>, handle: &Handle, desk: *mut Desk<Kit>) {
         if (*desk).held_back() < handle.high_water {
             return;
         }
+        handle.waits_for_room.store(true, Ordering::Relaxed);
         while !(*desk).relieve() && (*desk).held_back() >= handle.high_water && !handle.shared.is_stopping() {
             let Some(waker) = handle.shared.peers[handle.line].waker() else {
-                return;
+                break;
             };
             py.detach(|| waker.wait(Some(Duration::from_millis(5)), &[]));
         }
+        handle.waits_for_room.store(false, Ordering::Relaxed);
     }
 }
 
@@ -252,7 +255,11 @@ pub fn spout_send(
     let id = checked_id(py, handle, id)?;
     if !handle.acking {
         let tasks = send(py, handle, desk, index, values, untracked, extras)?;
-        object(py, slf).call_method1("ack", (id.bind(py),))?;
+        if let Err(error) = ack_at_once(py, slf, &id) {
+            // Not the emit's to raise: it has happened, and next_tuple would seem to have failed, or to have no more data.
+            let reporter = object(py, slf).getattr("_reporter")?;
+            reporter.call_method1("ack_failed", (error.into_value(py),))?;
+        }
         if let Some(watch) = handle.is_watched().then(|| handle.watch()).flatten() {
             watch.bind(py).call_method1("acked_at_once", (id.bind(py),))?;
         }
@@ -303,6 +310,12 @@ fn keep(py: Python<'_>, handle: &Handle, index: usize, values: Raw, id: Ref) -> 
         values,
         stream: index,
     })))
+}
+
+/// Without acking a spout is told inside emit.
+fn ack_at_once(py: Python<'_>, slf: Raw, id: &Ref) -> PyResult<()> {
+    let given = object(py, slf).call_method1("ack", (id.bind(py),))?;
+    must_have_run(py, "ack", given)
 }
 
 #[cold]
