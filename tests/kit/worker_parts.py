@@ -336,20 +336,16 @@ class Letters(Part, Bolt):
 
 
 class Hog(Part, Bolt):
-    """Takes 40 MB for each number ``at``, while the file ``once`` is absent."""
+    """Takes 320 MB at number ``at``, where the file ``once`` is absent, and makes that before."""
 
     outputs = ["number"]
 
-    def begin(self) -> None:
-        self.hoard: list[bytes] = []
-
     def process(self, tup: Any) -> None:
         if tup.values[0] >= self.at and not os.path.exists(self.once):
-            while True:
-                self.hoard.append(bytes([1]) * 40_000_000)
-                if len(self.hoard) > 8:
-                    open(self.once, "w").close()
-                    time.sleep(60)
+            open(self.once, "w").close()
+            hoard = [bytes([1]) * 40_000_000 for _ in range(8)]
+            time.sleep(60)
+            del hoard
         self.emit(list(tup.values))
 
 

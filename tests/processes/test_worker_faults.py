@@ -204,8 +204,10 @@ def test_killed_while_it_drains(line, diary, wait_until):
 def test_killed_while_it_closes(line):
     flow = line()
     victim = flow.process("forward").pid
+    began = time.monotonic()
     os.kill(victim, signal.SIGKILL)
     flow.topology.close()
+    assert time.monotonic() - began < 2.5, "who is dead was waited for"
     assert flow.topology.is_over
     assert flow.topology.failure is None
     assert not any(alive(pid) for pid in flow.first.values())
