@@ -143,6 +143,10 @@ bench: setup $(TEXT)  ## our own figures, each as a ratio to a bare Python loop 
 	$(MAKE) wheel
 	$(BIN)/python benchmarks/disk.py
 
+.PHONY: soak
+soak: setup  ## a million lines through three workers, one of which is killed every second (two minutes)
+	$(BIN)/python benchmarks/soak.py
+
 .PHONY: bench-quick
 bench-quick: $(STAMPS)/core $(TEXT)  ## the same in under a minute, for work on the hot path
 	$(BIN)/typhoon bench word-count --input $(TEXT) --seconds 2

@@ -124,11 +124,12 @@ class WorkerGroup:
             if self._closing:
                 return True
             self._closing = True
-            asked = [one for one in self._members if one.running]
-            for member in asked:
+            asked = [(one, one.incarnation) for one in self._members if one.running]
+            for member, _ in asked:
                 self._send(member, "stop", timeout)
             clean = self._ended.wait_for(
-                lambda: all(one.ended or not one.alive for one in asked), timeout + ANSWER_S
+                lambda: all(one.is_over(incarnation) for one, incarnation in asked),
+                timeout + ANSWER_S,
             )
         self._slots.close(1.0)
         self._ring()

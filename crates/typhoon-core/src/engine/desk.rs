@@ -26,6 +26,8 @@ pub enum EmitError<P: Key> {
     /// The task chosen runs in another worker: pack the payload (which may run any code, so not in here), and go on with
     /// [`Desk::emit_abroad`].
     Abroad(P, TaskId),
+    /// The same where several may get a copy: go on with [`Desk::emit_to`].
+    PerhapsAbroad(P),
 }
 
 /// What a component works with during a call: everything of its loop but the components themselves.
@@ -427,6 +429,9 @@ impl<K: Kit> Desk<K> {
                 self.left = 0;
             }
             return Ok(());
+        }
+        if !payload.is_packed() && self.goes_abroad(slot, stream) {
+            return Err(EmitError::PerhapsAbroad(payload));
         }
         self.emit_to(slot, stream, payload, None, anchor, None, &[])
             .map(drop)

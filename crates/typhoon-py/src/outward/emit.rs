@@ -71,6 +71,7 @@ pub fn route<A: Anchor>(
         Err(EmitError::Abroad(payload, target)) => {
             emit_abroad(py, handle, index, &payload, &mut anchor, target)?
         }
+        Err(EmitError::PerhapsAbroad(payload)) => emit_copies(py, handle, index, payload, &mut anchor)?,
         result => (desk, result),
     };
     if handle.threaded {
@@ -100,6 +101,25 @@ fn emit_abroad<A: Anchor>(
         (*desk).emit_abroad(handle.slot, index, packed, anchor, target)
     };
     Ok((desk, result))
+}
+
+/// Several tasks get a copy, some of them in other workers.
+#[inline(never)]
+fn emit_copies<A: Anchor>(
+    py: Python<'_>,
+    handle: &Handle,
+    index: usize,
+    payload: Payload,
+    anchor: &mut A,
+) -> PyResult<(*mut Desk<Kit>, Result<(), EmitError<Payload>>)> {
+    let packed = packed(py, handle, &handle.streams[index], &payload)?;
+    let desk = desk_again(py, handle)?;
+    // SAFETY: as in `route`.
+    let result = unsafe {
+        handle.sit(desk);
+        (*desk).emit_to(handle.slot, index, payload, Some(packed), anchor, None, &[])
+    };
+    Ok((desk, result.map(drop)))
 }
 
 /// The desk, after Python code has run in the middle of an emit: it may be another, or none.
