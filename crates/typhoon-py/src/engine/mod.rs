@@ -33,6 +33,9 @@ const GLANCE: Duration = Duration::from_millis(10);
 /// A line that is busy without running any Python code looks this often whether another thread wants the GIL.
 const OFFER: u64 = 1_000_000;
 
+/// For each route of a stream: the targets, and how many of them are near.
+type RouteTargets = Vec<(Vec<u32>, usize)>;
+
 type WakeOn = Arc<Mutex<Vec<(RawFd, usize)>>>;
 
 struct Line {
@@ -194,7 +197,7 @@ impl Engine {
 
     /// Other workers run other executors from now on: where those are, and by number of our executors, by task, stream
     /// and route the targets and how many of them are near.
-    fn relayout(&self, elsewhere: Vec<(u16, Vec<u32>)>, routes: Vec<Vec<Vec<Vec<(Vec<u32>, usize)>>>>) {
+    fn relayout(&self, elsewhere: Vec<(u16, Vec<u32>)>, routes: Vec<Vec<Vec<RouteTargets>>>) {
         let lines = self.shared.lines;
         let mut places: Vec<_> = self.shared.places.to_vec();
         let ours = |place: &Place| usize::from(place.line) < lines;

@@ -83,6 +83,9 @@ pub fn route<A: Anchor>(
     }
 }
 
+/// The desk that is there now, since any code may have run, and what sending came to.
+type Sent = (*mut Desk<Kit>, Result<(), EmitError<Payload>>);
+
 /// The task chosen runs in another worker.
 #[inline(never)]
 fn emit_abroad<A: Anchor>(
@@ -92,7 +95,7 @@ fn emit_abroad<A: Anchor>(
     payload: &Payload,
     anchor: &mut A,
     target: TaskId,
-) -> PyResult<(*mut Desk<Kit>, Result<(), EmitError<Payload>>)> {
+) -> PyResult<Sent> {
     let packed = packed(py, handle, &handle.streams[index], payload)?;
     let desk = desk_again(py, handle)?;
     // SAFETY: as in `route`.
@@ -111,7 +114,7 @@ fn emit_copies<A: Anchor>(
     index: usize,
     payload: Payload,
     anchor: &mut A,
-) -> PyResult<(*mut Desk<Kit>, Result<(), EmitError<Payload>>)> {
+) -> PyResult<Sent> {
     let packed = packed(py, handle, &handle.streams[index], &payload)?;
     let desk = desk_again(py, handle)?;
     // SAFETY: as in `route`.
