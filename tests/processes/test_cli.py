@@ -313,11 +313,12 @@ def test_strict_is_exit_1_if_a_tuple_failed(app: Callable[[str], Path]) -> None:
     assert "hint: " in strict.stderr
 
 
-def test_more_workers_are_noted(app: Callable[[str], Path], tmp_path: Path) -> None:
-    options = ("--for", "100ms", "--workers", "2", "-c", f"started={tmp_path / 's'}")
+def test_more_workers_are_processes(app: Callable[[str], Path], tmp_path: Path) -> None:
+    options = ("--for", "1s", "--workers", "2", "--json", "-c", f"started={tmp_path / 's'}")
     result = typhoon("run", app(ENDLESS), *options)
     assert result.returncode == 0, result.stderr
-    assert len([line for line in result.stderr.splitlines() if line.startswith("note: ")]) == 1
+    summary = json.loads(result.stdout)
+    assert summary["workers"] == len(summary["processes"])
 
 
 def test_the_command_line_is_over_the_topology_and_that_over_the_file(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import selectors
-import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -25,6 +23,7 @@ from typhoon.cluster.supervisor import (
     slot_options,
 )
 from typhoon.errors import TopologyFailedError
+from typhoon.local._folder import RunFolder
 from typhoon.local._links import link_tls
 from typhoon.local._member import Member, Questions
 from typhoon.local._origin import NOWHERE, Origin, pickled
@@ -61,7 +60,7 @@ class WorkerGroup:
         layout: Layout,
         first_port: int,
         origin: Origin = NOWHERE,
-        log_folder: Path | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.failure: Exception | None = None
         self.topology_id = topology_id
@@ -82,8 +81,7 @@ class WorkerGroup:
         self._began = time.monotonic()
         self._ended = threading.Condition(self._lock)
         self._last_look: dict[int, Progress] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="typhoon-"))
-        self.log_folder = log_folder or self._folder
+        self._folder = RunFolder(folder)
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
@@ -95,7 +93,7 @@ class WorkerGroup:
     def start(self, *, active: bool) -> None:
         """Start every worker's process; their topology begins when all are connected."""
         self._active = active
-        launcher = ProcessLauncher(self.log_folder, log_options(self._conf))
+        launcher = ProcessLauncher(self._folder.path, log_options(self._conf))
         self._slots = Slots(
             list(self._by_port), launcher, slot_options(self._conf), self._on_change
         )
@@ -140,18 +138,10 @@ class WorkerGroup:
         for member in self._members:
             if member.channel is not None:
                 member.channel.close()
-        self._clear_folder()
+        died = any(member.starts > 1 for member in self._members)
+        self._folder.close(keep_logs=died or self.failure is not None)
         self._done.set()
         return clean
-
-    def _clear_folder(self) -> None:
-        """Logs stay where somebody may want to know why a worker ended."""
-        if self.failure is None and all(member.starts <= 1 for member in self._members):
-            shutil.rmtree(self._folder, ignore_errors=True)
-            return
-        for file in self._folder.iterdir():
-            if file.is_socket():
-                file.unlink(missing_ok=True)
 
     def _fail(self, error: Exception) -> None:
         with self._lock:
@@ -249,7 +239,7 @@ class WorkerGroup:
     def _listen_at(self, member: Member) -> str:
         if self._conf["worker.link.transport"] == "tcp":
             return "tcp:127.0.0.1:0"
-        return f"unix:{self._folder}/{member.index}-{member.incarnation}"
+        return self._folder.socket(member.index, member.incarnation)
 
     def _on_change(self, port: int, status: Status, incarnation: int, reason: str) -> None:
         member = self._by_port[port]
@@ -259,7 +249,7 @@ class WorkerGroup:
             with self._lock:
                 self._down(member)
         if status is Status.GIVEN_UP:
-            hint = f"its log is {self.log_folder}/worker-{port}.log"
+            hint = f"its log is {self._folder.log(port)}"
             self._fail(TopologyFailedError(f"worker {port}: {reason}", hint=hint))
 
     def _down(self, member: Member) -> None:
