@@ -181,8 +181,8 @@ class WorkerGroup:
         unsettled = self._ask_all("unsettled")
         frozen = frozenset(index for index, found in unsettled.items() if found)
         number = self.workers if workers is None else workers
-        ports = [member.port for member in self._members[:number]]
-        layout = place(self.topology_id, plan, ports, self._layout, frozen)
+        ports = [member.port for member in self._members]
+        layout = place(self.topology_id, plan, ports, number, self._layout, frozen)
         with self._lock:
             before, self._layout = self._layout, layout
             self._spec = spec
