@@ -496,7 +496,7 @@ def test_strangers_at_the_door(line, diary, wait_until, kind):
     flow = line()
     group = flow.topology._worker
     before = {pid: psutil.Process(pid).num_fds() for pid in flow.first.values()}
-    addresses = [one.address.removeprefix("unix:") for one in group._wanted]
+    addresses = [one.address.removeprefix("unix:") for one in group._crew.wanted]
     ends = []
     for address in addresses:
         for _ in range(50):
