@@ -223,6 +223,7 @@ mod tests {
         fn new() -> Self {
             let place = |number| Place {
                 number,
+                line: 0,
                 ..Place::default()
             };
             let places = vec![place(0), place(1)];
