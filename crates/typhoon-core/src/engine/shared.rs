@@ -206,6 +206,8 @@ impl<K: Kit> Peer<K> {
 /// What travels between loops.
 pub enum Mail<K: Kit> {
     Tuples(Vec<Envelope<K::Payload>>),
+    /// Tuples for another worker, as they go over the link.
+    Message(Vec<u8>),
     Settle(Vec<(Root, u64)>),
     Fail(Root),
     Reset(Root),

@@ -5,6 +5,7 @@ use super::bits::Bits;
 use super::{Kit, Mail, Plan, Shared};
 use crate::ack::Root;
 use crate::flow::{Envelope, Places, Queue, TaskId};
+use crate::wire::TupleWriter;
 
 /// The queues of one executor.
 struct Ends<P> {
@@ -36,6 +37,9 @@ pub struct Traffic<K: Kit> {
     /// whose turn it is.
     pub(super) ready: Bits,
     parcels: Vec<Vec<Mail<K>>>,
+    /// For each other worker the message that is being filled. It is written here and not by the thread of the links,
+    /// since what holds the values is given back where it came from.
+    letters: Vec<TupleWriter>,
     has_parcels: bool,
 }
 
@@ -50,6 +54,10 @@ impl<K: Kit> Traffic<K> {
         };
         Traffic {
             parcels: shared.peers.iter().map(|_| Vec::new()).collect(),
+            letters: shared.peers[shared.lines..]
+                .iter()
+                .map(|_| TupleWriter::new(TupleWriter::MESSAGE))
+                .collect(),
             places: Arc::clone(&shared.places),
             ends: numbers.iter().map(ends).collect(),
             ready: Bits::new(numbers.len()),
@@ -185,11 +193,16 @@ impl<K: Kit> Traffic<K> {
                 }
                 self.shared.gauges[number].expect(1);
                 let envelope = self.ends[from].outbox.pop();
+                self.has_parcels = true;
+                if let Some(abroad) = usize::from(place.line).checked_sub(self.shared.lines) {
+                    let full = envelope.and_then(|envelope| self.letters[abroad].add(&envelope));
+                    self.parcels[place.line as usize].extend(full.map(Mail::Message));
+                    continue;
+                }
                 match self.parcels[place.line as usize].last_mut() {
                     Some(Mail::Tuples(tuples)) => tuples.extend(envelope),
                     _ => self.parcels[place.line as usize].push(Mail::Tuples(envelope.into_iter().collect())),
                 }
-                self.has_parcels = true;
             }
         }
         let empty = self.ends[from].outbox.is_empty();
@@ -223,6 +236,10 @@ impl<K: Kit> Traffic<K> {
     pub(super) fn dispatch(&mut self) {
         if self.has_parcels {
             self.has_parcels = false;
+            let abroad = &mut self.parcels[self.shared.lines..];
+            for (parcel, letter) in abroad.iter_mut().zip(&mut self.letters) {
+                parcel.extend(letter.rest().map(Mail::Message));
+            }
             for (line, parcel) in self.parcels.iter_mut().enumerate() {
                 if !parcel.is_empty() {
                     self.shared.peers[line].post(std::mem::take(parcel));
@@ -233,11 +250,24 @@ impl<K: Kit> Traffic<K> {
 
     /// Tuples from another loop.
     pub(super) fn receive(&mut self, tuples: Vec<Envelope<K::Payload>>) {
+        let (mut last, mut count) = (None, 0);
         for envelope in tuples {
-            let place = self.shared.places[envelope.way.destination() as usize];
-            self.push(place.local as usize, envelope);
-            self.shared.gauges[place.number as usize].arrive(1);
-            self.publish(place.local as usize);
+            let to = self.shared.places[envelope.way.destination() as usize].local as usize;
+            self.push(to, envelope);
+            if last != Some(to) {
+                self.arrived(last, count);
+                (last, count) = (Some(to), 0);
+            }
+            count += 1;
+        }
+        self.arrived(last, count);
+    }
+
+    /// So many tuples that were on the way to an executor of this loop are in its queue.
+    fn arrived(&self, executor: Option<usize>, count: usize) {
+        if let Some(executor) = executor {
+            self.shared.gauges[self.ends[executor].number].arrive(count);
+            self.publish(executor);
         }
     }
 
@@ -289,7 +319,8 @@ impl<K: Kit> Traffic<K> {
         // What a member of a ring cannot pass on counts as well: it takes input all the same.
         let unsent = if ends.ring != 0 { ends.outbox.len() } else { 0 };
         gauge.set(queued + unsent);
-        if queued < self.high_water / 2 + 1 && gauge.take_awaited() {
+        // What is still on the way counts: who waits would find no room, and be rung again for every tuple of it.
+        if queued < self.high_water / 2 + 1 && gauge.queued() < self.high_water / 2 + 1 && gauge.take_awaited() {
             self.shared.ring_all();
         }
     }

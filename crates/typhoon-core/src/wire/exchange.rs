@@ -8,9 +8,6 @@ use crate::ack::Lineage;
 use crate::engine::{Cause, Kit, Mail, Shared};
 use crate::flow::{Envelope, Places, TaskId};
 
-/// Tuples are put into messages of about this size.
-const MESSAGE: usize = 32 * 1024;
-
 /// What is to be sent to one worker; the urgent lane may overtake the other.
 pub trait Lanes {
     fn urgent(&mut self, message: Vec<u8>);
@@ -116,7 +113,7 @@ impl<K: Kit> Exchange<K> {
         if !peer.mailbox.is_filled() {
             return;
         }
-        let mut tuples = TupleWriter::new(MESSAGE);
+        let mut tuples = TupleWriter::new(TupleWriter::MESSAGE);
         let mut settled = Vec::new();
         let mut count = 0;
         // Counted before the mailbox is empty: what is on its way is always seen in one place at least.
@@ -130,6 +127,10 @@ impl<K: Kit> Exchange<K> {
                             lanes.bulk(full);
                         }
                     }
+                }
+                Mail::Message(message) => {
+                    count += 1;
+                    lanes.bulk(message);
                 }
                 Mail::Settle(mut list) => settled.append(&mut list),
                 Mail::Fail(root) => {

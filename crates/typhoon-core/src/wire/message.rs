@@ -29,14 +29,20 @@ pub enum Message<P> {
     Lost(Cause),
 }
 
+/// The space that a message of tuples begins with.
+const FIRST: usize = 1024;
+
 /// Tuples, written one by one into messages of some `limit` bytes.
-pub(super) struct TupleWriter {
+pub(crate) struct TupleWriter {
     buffer: Vec<u8>,
     limit: usize,
 }
 
 impl TupleWriter {
-    pub(super) fn new(limit: usize) -> Self {
+    /// Messages are about so long.
+    pub(crate) const MESSAGE: usize = 32 * 1024;
+
+    pub(crate) fn new(limit: usize) -> Self {
         TupleWriter {
             buffer: Vec::new(),
             limit,
@@ -44,8 +50,9 @@ impl TupleWriter {
     }
 
     /// Add one. Gives a message that is full.
-    pub(super) fn add<P: Parcel>(&mut self, envelope: &Envelope<P>) -> Option<Vec<u8>> {
+    pub(crate) fn add<P: Parcel>(&mut self, envelope: &Envelope<P>) -> Option<Vec<u8>> {
         if self.buffer.is_empty() {
+            self.buffer.reserve(FIRST);
             self.buffer.push(TUPLES);
         }
         let buffer = &mut self.buffer;
@@ -66,7 +73,7 @@ impl TupleWriter {
     }
 
     /// What is left.
-    pub(super) fn rest(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn rest(&mut self) -> Option<Vec<u8>> {
         (!self.buffer.is_empty()).then(|| std::mem::take(&mut self.buffer))
     }
 }
