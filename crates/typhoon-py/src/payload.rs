@@ -10,7 +10,7 @@ use typhoon_core::native::{Value, Values};
 
 use crate::codec::{self, Refused, Values as Borrowed};
 use crate::hash::{self, NoKey};
-use crate::packed;
+use crate::packed::{self, Store};
 use crate::python::{Raw, Ref};
 
 /// One word: a Python tuple, or (by its lowest bits) the only value of a tuple of one, or a row of plain values that
@@ -299,6 +299,8 @@ impl Drop for Payload {
 }
 
 impl Parcel for Payload {
+    type Store = Store;
+
     fn pack(self) -> Option<Self> {
         self.to_bytes(codec::Options::default()).ok()
     }
@@ -315,8 +317,12 @@ impl Parcel for Payload {
         }
     }
 
-    fn arrived(bytes: &[u8]) -> Self {
-        Payload::bytes(bytes)
+    fn arrived(bytes: &[u8], store: &mut Store) -> Self {
+        Payload(store.put(bytes) | PACKED)
+    }
+
+    fn store(message: usize) -> Store {
+        Store::new(message)
     }
 }
 

@@ -49,6 +49,10 @@ pub struct Plan {
     pub timed_every: u32,
 }
 
+/// What may be on its way to an executor of another worker, in terms of the high water of its inbox: so much that
+/// credit has come back before it is used up, though three threads have to be woken for that.
+pub(crate) const WINDOW: usize = 4;
+
 /// How full an executor's inbox is, for threads that feed it.
 #[derive(Debug, Default)]
 pub struct Gauge {

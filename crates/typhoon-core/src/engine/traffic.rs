@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::bits::Bits;
-use super::{Kit, Mail, Plan, Shared};
+use super::{Kit, Mail, Plan, Shared, WINDOW};
 use crate::ack::Root;
-use crate::flow::{Envelope, Places, Queue, TaskId};
+use crate::flow::{Envelope, Place, Places, Queue, TaskId};
 use crate::wire::TupleWriter;
 
 /// The queues of one executor.
@@ -122,13 +122,31 @@ impl<K: Kit> Traffic<K> {
             }
             return true;
         }
-        self.hold_back(from, envelope);
+        self.send_elsewhere(from, place, envelope)
+    }
+
+    /// What goes to another worker is written down at once, if nothing is before it. All else waits in the outbox.
+    #[inline(never)]
+    fn send_elsewhere(&mut self, from: usize, place: Place, envelope: Envelope<K::Payload>) -> bool {
+        let number = place.number as usize;
+        if let Some(abroad) = usize::from(place.line).checked_sub(self.shared.lines)
+            && self.ends[from].outbox.is_empty()
+            && self.remote_has_room(from, number)
+        {
+            self.shared.gauges[number].expect(1);
+            self.write(abroad, &envelope);
+            return true;
+        }
+        self.ends[from].outbox.push(envelope);
         false
     }
 
-    #[inline(never)]
-    fn hold_back(&mut self, from: usize, envelope: Envelope<K::Payload>) {
-        self.ends[from].outbox.push(envelope);
+    /// Put a tuple into the message for another worker.
+    fn write(&mut self, abroad: usize, envelope: &Envelope<K::Payload>) {
+        self.has_parcels = true;
+        if let Some(full) = self.letters[abroad].add(envelope) {
+            self.parcels[self.shared.lines + abroad].push(Mail::Message(full));
+        }
     }
 
     /// May `from` put one more into the inbox of `to`, an executor of this loop?
@@ -158,8 +176,12 @@ impl<K: Kit> Traffic<K> {
 
     fn remote_has_room(&self, from: usize, number: usize) -> bool {
         let gauge = &self.shared.gauges[number];
+        let limit = match number < self.shared.figures.len() {
+            true => self.high_water,
+            false => WINDOW * self.high_water,
+        };
         let room = || match gauge.ring.load(Ordering::Relaxed) {
-            0 => gauge.queued() < self.high_water,
+            0 => gauge.queued() < limit,
             ring => self.ring_has_room(ring, self.ends[from].ring),
         };
         if room() {
@@ -193,12 +215,11 @@ impl<K: Kit> Traffic<K> {
                 }
                 self.shared.gauges[number].expect(1);
                 let envelope = self.ends[from].outbox.pop();
-                self.has_parcels = true;
                 if let Some(abroad) = usize::from(place.line).checked_sub(self.shared.lines) {
-                    let full = envelope.and_then(|envelope| self.letters[abroad].add(&envelope));
-                    self.parcels[place.line as usize].extend(full.map(Mail::Message));
+                    envelope.iter().for_each(|envelope| self.write(abroad, envelope));
                     continue;
                 }
+                self.has_parcels = true;
                 match self.parcels[place.line as usize].last_mut() {
                     Some(Mail::Tuples(tuples)) => tuples.extend(envelope),
                     _ => self.parcels[place.line as usize].push(Mail::Tuples(envelope.into_iter().collect())),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use super::message::TupleWriter;
 use super::{Garbled, Message};
 use crate::ack::Lineage;
-use crate::engine::{Cause, Kit, Mail, Shared};
+use crate::engine::{Cause, Kit, Mail, Shared, WINDOW};
 use crate::flow::{Envelope, Places, TaskId};
 
 /// What is to be sent to one worker; the urgent lane may overtake the other.
@@ -178,7 +178,7 @@ impl<K: Kit> Exchange<K> {
         }
         // After it is in a mailbox, where it is seen.
         side.received.fetch_add(1, Ordering::SeqCst);
-        let enough = |owed: &u32| *owed as usize >= self.high_water / 4;
+        let enough = |owed: &u32| *owed as usize >= self.worth();
         Ok(owed(side).values().any(enough))
     }
 
@@ -284,6 +284,11 @@ impl<K: Kit> Exchange<K> {
         }
     }
 
+    /// So much credit is worth a message.
+    fn worth(&self) -> usize {
+        (self.high_water / 4).max(1)
+    }
+
     /// A message that gives credit for what came, for executors that have room and are owed enough to be worth it.
     fn credit(&self, side: &Side) -> Option<Vec<u8>> {
         let mut owed = owed(side);
@@ -294,13 +299,15 @@ impl<K: Kit> Exchange<K> {
         owed.retain(|number, count| {
             let gauge = &self.shared.gauges[*number as usize];
             let ring = gauge.ring.load(Ordering::Relaxed) != 0;
-            let least = if ring { 1 } else { (self.high_water / 4).max(1) };
+            let least = if ring { 1 } else { self.worth() };
             if (*count as usize) < least {
                 return true;
             }
-            if gauge.queued() >= self.high_water && !ring {
+            // Half of the window: the other half is on its way meanwhile.
+            let most = (WINDOW * self.high_water).div_ceil(2);
+            if gauge.queued() >= most && !ring {
                 gauge.wait();
-                if gauge.queued() >= self.high_water {
+                if gauge.queued() >= most {
                     return true;
                 }
             }

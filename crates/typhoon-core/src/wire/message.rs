@@ -126,7 +126,10 @@ impl<P: Parcel> Message<P> {
     pub fn read(bytes: &[u8]) -> Result<Self, Garbled> {
         let mut reader = Reader { bytes, at: 0 };
         let message = match reader.byte()? {
-            TUPLES => Message::Tuples(reader.all(Reader::envelope)?),
+            TUPLES => {
+                let mut store = P::store(bytes.len());
+                Message::Tuples(reader.all(|reader| reader.envelope(&mut store))?)
+            }
             SETTLE => Message::Settle(reader.all(|reader| Ok((reader.root()?, reader.long()?)))?),
             FAIL => Message::Fail(reader.root()?),
             RESET => Message::Reset(reader.root()?),
@@ -181,7 +184,7 @@ impl<'a> Reader<'a> {
             .ok_or(garbled)
     }
 
-    fn envelope<P: Parcel>(&mut self) -> Result<Envelope<P>, Garbled> {
+    fn envelope<P: Parcel>(&mut self, store: &mut P::Store) -> Result<Envelope<P>, Garbled> {
         let way = Way::from_bits(self.long()?);
         let lineage = match self.word()? {
             0 => Lineage::NONE,
@@ -192,7 +195,7 @@ impl<'a> Reader<'a> {
             }
         };
         let length = self.word()? as usize;
-        let payload = P::arrived(self.take(length)?);
+        let payload = P::arrived(self.take(length)?, store);
         Ok(Envelope {
             payload,
             lineage,
@@ -219,6 +222,7 @@ mod tests {
     struct Bytes(Vec<u8>);
 
     impl Parcel for Bytes {
+        type Store = ();
         fn pack(self) -> Option<Self> {
             Some(self)
         }
@@ -228,9 +232,10 @@ mod tests {
         fn packed(&self) -> &[u8] {
             &self.0
         }
-        fn arrived(bytes: &[u8]) -> Self {
+        fn arrived(bytes: &[u8], _: &mut ()) -> Self {
             Bytes(bytes.to_vec())
         }
+        fn store(_: usize) {}
     }
 
     fn root() -> impl Strategy<Value = Root> {

@@ -65,6 +65,8 @@ impl Values for Row {
 }
 
 impl Parcel for Row {
+    type Store = ();
+
     fn pack(self) -> Option<Self> {
         Some(self)
     }
@@ -77,9 +79,11 @@ impl Parcel for Row {
         &[]
     }
 
-    fn arrived(_: &[u8]) -> Self {
+    fn arrived(_: &[u8], _: &mut ()) -> Self {
         Row(Arc::default())
     }
+
+    fn store(_: usize) {}
 }
 
 impl Key for Row {
