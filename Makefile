@@ -137,9 +137,19 @@ bench: setup $(TEXT)  ## our own figures, each as a ratio to a bare Python loop 
 	$(BIN)/typhoon bench const --hops 4
 	$(BIN)/typhoon bench latency --rate 500 --rounds 1 --seconds 60
 	$(BIN)/typhoon bench latency --rate 10000 --rounds 1 --seconds 60
+	$(BIN)/typhoon bench word-count --input $(TEXT) --workers 2 --transport tcp --seconds 4
+	$(BIN)/typhoon bench word-count --input $(TEXT) --workers 2 --transport unix --seconds 4
+	$(BIN)/typhoon bench latency --workers 2 --transport tcp --rate 500 --seconds 60
+	$(BIN)/typhoon bench latency --workers 2 --transport tcp --rate 10000 --seconds 60
 	$(BIN)/python benchmarks/growth.py --tuples 500000
 	$(BIN)/python benchmarks/memory.py --input $(TEXT) --rounds 3 --seconds 3
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/recovery.py
+	$(BIN)/python benchmarks/tls.py --input $(TEXT)
+
+.PHONY: bench-scale
+bench-scale: setup $(TEXT)  ## 1, 2, 4 ... workers, as many as there are cores, beside Bytewax and Storm
+	$(BIN)/python benchmarks/scale.py --input $(TEXT) --peers
 
 .PHONY: bench-quick
 bench-quick: $(STAMPS)/core $(TEXT)  ## the same in under a minute, for work on the hot path

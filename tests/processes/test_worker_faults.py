@@ -68,9 +68,7 @@ class Line:
         return found[0]
 
     def pids(self):
-        return {
-            one: self.process(one).pid for one in ("numbers", "forward", "sink")
-        }
+        return {one: self.process(one).pid for one in ("numbers", "forward", "sink")}
 
     def kill(self, *components):
         """Kill their workers in one instant, and wait until work goes on."""
@@ -440,9 +438,7 @@ def test_a_worker_above_its_memory_limit_is_killed(diary, submit, tmp_path, wait
     builder.set_spout("numbers", Replayed(diary, count=1000))
     builder.set_bolt("hog", Hog(diary, at=500, once=once)).shuffle_grouping("numbers")
     builder.set_bolt("sink", Sink(diary)).shuffle_grouping("hog")
-    topology = submit(
-        builder, 3, worker_memory_limit_mb=250, topology_message_timeout_secs=NEVER
-    )
+    topology = submit(builder, 3, worker_memory_limit_mb=250, topology_message_timeout_secs=NEVER)
     topology.wait_until_drained(timeout=40)
     assert diary.firsts("acked") == Counter(range(1000))
     assert any("out of memory" in notice for notice in topology.notices)

@@ -76,10 +76,12 @@ impl Payload {
     }
 
     /// As Python objects, whatever it was.
-    #[cold]
     pub fn unpack(self, py: Python<'_>, options: codec::Options) -> PyResult<Self> {
         match self.held() {
-            Held::Packed(bytes) => codec::decode(py, bytes, options).map(Payload::python),
+            Held::Packed(bytes) => codec::decode_payload(py, bytes, options).map(|values| match values {
+                codec::Decoded::Lone(value) => Payload::lone(value),
+                codec::Decoded::Many(values) => Payload::python(values),
+            }),
             _ => Ok(self),
         }
     }

@@ -42,6 +42,11 @@ class Run(NamedTuple):
     words: int
     stats: Stats
 
+    @property
+    def cpu_ns_per_word(self) -> float:
+        """Of all workers, their start included."""
+        return sum(process.cpu_s for process in self.stats.processes) / self.words * 1e9
+
 
 def measure(options: WorkersOptions) -> Report:
     """In each round a bare loop, one worker and all of them count, one after the other."""
@@ -54,7 +59,8 @@ def measure(options: WorkersOptions) -> Report:
         first = bench.run(options.workers, 1)
         warm = bench.run(options.workers, bench.passes(first.rate, words.seconds / 4))
         many = bench.passes(warm.rate, words.seconds)
-        of_bare, of_one, rates, bare_rates = [], [], [], []
+        last = warm
+        of_bare, of_one, rates, bare_rates, cpu, cpu_one = [], [], [], [], [], []
         for number in range(words.rounds):
             began = time.perf_counter()
             bare_loop(lines, many)
@@ -66,6 +72,8 @@ def measure(options: WorkersOptions) -> Report:
             bare_rates.append(bare)
             of_bare.append(last.rate / bare)
             of_one.append(last.rate / runs[1].rate)
+            cpu.append(last.cpu_ns_per_word)
+            cpu_one.append(runs[1].cpu_ns_per_word)
     return Report(
         name="word-count",
         unit="words",
@@ -82,6 +90,8 @@ def measure(options: WorkersOptions) -> Report:
         extra={
             "of_one_worker": round(median(of_one), 3),
             "of_one_worker_rounds": [round(ratio, 3) for ratio in of_one],
+            "cpu_ns_per_word": round(median(cpu), 1),
+            "cpu_ns_per_word_of_one": round(median(cpu_one), 1),
             "worker_rss_mb": [process.rss_mb for process in last.stats.processes],
         },
         workers=options.workers,
@@ -91,9 +101,7 @@ def measure(options: WorkersOptions) -> Report:
 class _Bench:
     """What all rounds share."""
 
-    def __init__(
-        self, options: WorkersOptions, text: Path, lines: int, once: Counter[str]
-    ) -> None:
+    def __init__(self, options: WorkersOptions, text: Path, lines: int, once: Counter[str]) -> None:
         self.options = options
         self.text = text
         self.lines = lines

@@ -90,6 +90,9 @@ impl<K: Kit> Traffic<K> {
         let place = self.places[task as usize];
         match place.line == self.line {
             true => self.ends[place.local as usize].inbox.len() >= self.much,
+            false if self.is_abroad(task) => {
+                self.shared.gauges[place.number as usize].queued() >= self.much.saturating_mul(WINDOW)
+            }
             false => self.shared.gauges[place.number as usize].queued() >= self.much,
         }
     }
@@ -341,7 +344,10 @@ impl<K: Kit> Traffic<K> {
         let unsent = if ends.ring != 0 { ends.outbox.len() } else { 0 };
         gauge.set(queued + unsent);
         // What is still on the way counts: who waits would find no room, and be rung again for every tuple of it.
-        if queued < self.high_water / 2 + 1 && gauge.queued() < self.high_water / 2 + 1 && gauge.take_awaited() {
+        if queued < self.high_water / 2 + 1
+            && gauge.queued() < self.high_water / 2 + 1
+            && gauge.take_awaited()
+        {
             self.shared.ring_all();
         }
     }

@@ -286,7 +286,7 @@ impl<K: Kit> Exchange<K> {
 
     /// So much credit is worth a message.
     fn worth(&self) -> usize {
-        (self.high_water / 4).max(1)
+        (WINDOW * self.high_water / 16).max(1)
     }
 
     /// A message that gives credit for what came, for executors that have room and are owed enough to be worth it.
