@@ -146,10 +146,16 @@ bench: setup $(TEXT)  ## our own figures, each as a ratio to a bare Python loop 
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/recovery.py
 	$(BIN)/python benchmarks/tls.py --input $(TEXT)
+	$(MAKE) wheel
+	$(BIN)/python benchmarks/disk.py
 
 .PHONY: bench-scale
 bench-scale: setup $(TEXT)  ## 1, 2, 4 ... workers, as many as there are cores, beside Bytewax and Storm
 	$(BIN)/python benchmarks/scale.py --input $(TEXT) --peers
+
+.PHONY: soak
+soak: setup  ## a million lines through three workers, one of which is killed every second (two minutes)
+	$(BIN)/python benchmarks/soak.py
 
 .PHONY: bench-quick
 bench-quick: $(STAMPS)/core $(TEXT)  ## the same in under a minute, for work on the hot path

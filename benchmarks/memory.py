@@ -276,6 +276,88 @@ def loaded(stats: Stats, most: float) -> dict[str, float]:
     return {"rss_mb": most / 1e6, "words_per_s": stats.executed["count"] / stats.seconds}
 
 
+# A flood -------------------------------------------------------------------------------------
+
+HEAVY = 1000
+"""Bytes of each value of a flood: what piled up would show at once."""
+
+
+class Slow(Bolt):
+    """Takes a hundredth of what the spout could give."""
+
+    threaded = True
+
+    def process(self, tup: Tuple) -> None:
+        time.sleep(2e-5)
+
+
+class Endless(Spout):
+    """Emits values of its own, as fast as it is asked to."""
+
+    outputs = ["value"]
+    emits_itself = True
+    running: Endless
+
+    def initialize(self, conf: Any, context: Any) -> None:
+        self.number = 0
+        Endless.running = self
+
+    def next_tuple(self) -> None:
+        if self.emits_itself:
+            self.more()
+
+    def more(self) -> None:
+        self.number += 1
+        self.emit([bytes(HEAVY)], tup_id=self.number)
+
+
+class Pushed(Endless):
+    """Another thread emits for it."""
+
+    emits_itself = False
+
+
+def flooded(spout: type[Endless], seconds: float) -> dict[str, float]:
+    """Megabytes that a worker grows by while ``spout`` floods a slow bolt for ``seconds``."""
+    builder = TopologyBuilder("flooded")
+    builder.set_spout("spout", spout)
+    builder.set_bolt("slow", Slow).shuffle_grouping("spout")
+    with LocalCluster() as cluster:
+        running = cluster.submit("flooded", builder)
+        wait_for(lambda: running.stats().status == "ACTIVE", "its start")
+        end = threading.Event()
+        pusher = threading.Thread(target=push, args=(end,))
+        if not spout.emits_itself:
+            wait_for(lambda: hasattr(Endless, "running"), "its start")
+            pusher.start()
+        time.sleep(seconds / 5)
+        before = most = resident()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            most = max(most, resident())
+            time.sleep(LOOK_S)
+        end.set()
+        if pusher.is_alive():
+            pusher.join()
+        check("drained", 1, running.drain())
+        stats = running.stats()
+    check("acked", stats.emitted["spout"], stats.acked)
+    return {"grown_mb": (most - before) / 1e6, "emitted_mb": stats.acked * HEAVY / 1e6}
+
+
+def push(end: threading.Event) -> None:
+    while not end.is_set():
+        Endless.running.more()
+
+
+def flood_of_a_spout(given: Given) -> dict[str, float]:
+    return flooded(Endless, given.seconds)
+
+
+def flood_of_a_thread(given: Given) -> dict[str, float]:
+    return flooded(Pushed, given.seconds)
+
+
 def bare(_: Given) -> dict[str, float]:
     """Nothing but this script's own imports."""
     return {"rss_mb": resident() / 1e6}
@@ -295,6 +377,8 @@ PARTS = {
         queued_two,
         pending,
         queued_pending,
+        flood_of_a_spout,
+        flood_of_a_thread,
     )
 }
 
@@ -349,6 +433,19 @@ def measure(given: Given, rounds: int) -> list[Figure]:
             unit="MB",
             goal=60,
             beside={"at": words},
+        ),
+        *(
+            Figure(
+                what=f"grown in a flood, {who} emits",
+                values=values(part, "grown_mb"),
+                unit="MB",
+                goal=5,
+                beside={"went through": f"{statistics.median(values(part, 'emitted_mb')):,.0f} MB"},
+            )
+            for part, who in (
+                ("flood_of_a_spout", "the spout"),
+                ("flood_of_a_thread", "another thread"),
+            )
         ),
         Figure(
             what="one of two worker processes, idle",

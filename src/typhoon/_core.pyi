@@ -18,11 +18,13 @@ __all__ = [
     "current_tuple",
     "decode_values",
     "encode_values",
+    "must_have_run",
     "register_codec_type",
     "stable_hash",
     "time_codec",
 ]
 
+def must_have_run(method: str, result: Any) -> None: ...
 def stable_hash(value: Any) -> int: ...
 def encode_values(values: tuple[Any, ...], /, pickle: bool = True) -> bytes: ...
 def decode_values(data: bytes, /, pickle: bool = True) -> tuple[Any, ...]: ...

@@ -163,7 +163,8 @@ class AlreadySettledError(TyphoonError):
 
 
 class BackPressureError(TyphoonError):
-    """The author's: one call emitted more than ``topology.executor.outbox.hard.limit.bytes``.
+    """The author's: one call emitted more than ``topology.executor.outbox.hard.limit.bytes``, or
+    other threads did while it went on.
 
     ``on_error`` decides what becomes of the input, as with any other exception of a component.
     """
@@ -172,10 +173,11 @@ class BackPressureError(TyphoonError):
 
 
 class WouldDeadlockError(TyphoonError):
-    """The author's: an emit from another thread asks for task ids while ``process`` is running.
+    """The author's: an emit from another thread would have to wait, and must not.
 
-    The answer can only come from the thread that is inside ``process``, which may be waiting for
-    the very thread that asks.
+    It asks for task ids while ``process`` is running: the answer can only come from the thread
+    that is inside ``process``, which may be waiting for the very thread that asks. Or the other
+    thread runs an event loop, which would stand still. Nothing was emitted.
     """
 
     usual_hint = "emit without need_task_ids"
@@ -202,6 +204,8 @@ class CodecError(TyphoonError):
     Its type is neither carried by the codec nor registered, and pickle refused it or may not be
     asked; or it is registered here and not there; or a registered function raised (``__cause__``).
     """
+
+    usual_hint = "emit plain values, or make the type known by typhoon.register_type"
 
 
 class InvalidConfigError(_ListedMistakesError, ValueError):
@@ -247,6 +251,8 @@ class IllegalTransitionError(TyphoonError):
 class CorruptDataError(TyphoonError, ValueError):
     """The operator's: bytes that hold no tuple's values. They were cut or changed on their way, or
     a worker of another version wrote them."""
+
+    usual_hint = "run the same version of typhoon in all workers"
 
 
 class TyphoonInternalError(TyphoonError):

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import subprocess
+import sys
 import time
 import zlib
 from collections import Counter
@@ -25,6 +26,11 @@ class Diary:
 
     def __init__(self, path: Any) -> None:
         self.path = str(path)
+        self._read = 0
+        self._known: dict[str, list[list[Any]]] = {}
+
+    def __reduce__(self) -> Any:
+        return Diary, (self.path,)
 
     def note(self, kind: str, *what: Any) -> None:
         if self.path not in _open:
@@ -34,12 +40,24 @@ class Diary:
 
     def all(self, kind: str) -> list[list[Any]]:
         """What was noted as ``kind``, in order."""
-        try:
-            with open(self.path, encoding="utf-8") as lines:
-                noted = [json.loads(line) for line in lines if line.endswith("\n")]
-        except FileNotFoundError:
-            return []
-        return [what for this, *what in noted if this == kind]
+        self._read_on()
+        return list(self._known.get(kind, ()))
+
+    def count(self, kind: str) -> int:
+        self._read_on()
+        return len(self._known.get(kind, ()))
+
+    def _read_on(self) -> None:
+        if not os.path.exists(self.path):
+            return
+        with open(self.path, "rb") as file:
+            file.seek(self._read)
+            news = file.read()
+        news = news[: news.rfind(b"\n") + 1]
+        self._read += len(news)
+        for line in news.splitlines():
+            kind, *what = json.loads(line)
+            self._known.setdefault(kind, []).append(what)
 
     def firsts(self, kind: str) -> Counter[Any]:
         """How often each first thing was noted."""
@@ -122,9 +140,9 @@ class Replayed(Numbers, ReliableSpout):
             if not self.unacked_tuples:
                 raise
 
-    def fail_by_worker_death(self, tup_id: Any, max_worker_deaths: int) -> None:
+    def fail_by_worker_death(self, tup_id: Any, *death: Any) -> None:
         self.settled("lost", tup_id)
-        super().fail_by_worker_death(tup_id, max_worker_deaths)
+        super().fail_by_worker_death(tup_id, *death)
 
 
 class Forward(Part, Bolt):
@@ -318,20 +336,16 @@ class Letters(Part, Bolt):
 
 
 class Hog(Part, Bolt):
-    """Takes 40 MB for each number ``at``, while the file ``once`` is absent."""
+    """Takes 320 MB at number ``at``, where the file ``once`` is absent, and makes that before."""
 
     outputs = ["number"]
 
-    def begin(self) -> None:
-        self.hoard: list[bytes] = []
-
     def process(self, tup: Any) -> None:
         if tup.values[0] >= self.at and not os.path.exists(self.once):
-            while True:
-                self.hoard.append(bytes([1]) * 40_000_000)
-                if len(self.hoard) > 8:
-                    open(self.once, "w").close()
-                    time.sleep(60)
+            open(self.once, "w").close()
+            hoard = [bytes([1]) * 40_000_000 for _ in range(8)]
+            time.sleep(60)
+            del hoard
         self.emit(list(tup.values))
 
 
@@ -345,7 +359,7 @@ class CannotStart(Part, Bolt):
 
 class DiesAtStart(Part, Bolt):
     def begin(self) -> None:
-        print("about to die", flush=True)
+        print("about to die", file=sys.stderr, flush=True)
         os._exit(3)
 
     def process(self, tup: Any) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -157,8 +158,13 @@ def running(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-def stopped_twice(arguments: list[str], started: Path, wait_until: Callable) -> int:
-    """The exit status of a run that got a second Ctrl-C while it drained."""
+def stopped_twice(
+    arguments: list[str],
+    started: Path,
+    wait_until: Callable,
+    second: signal.Signals = signal.SIGINT,
+) -> int:
+    """The exit status of a run that got a second signal while it drained."""
     errors = started.with_name("errors")
     with (
         errors.open("w", encoding="utf-8") as stderr,
@@ -168,7 +174,7 @@ def stopped_twice(arguments: list[str], started: Path, wait_until: Callable) -> 
             wait_until(started.exists, timeout=20)
             run.send_signal(signal.SIGINT)
             wait_until(lambda: "draining" in errors.read_text(encoding="utf-8"))
-            run.send_signal(signal.SIGINT)
+            run.send_signal(second)
             return run.wait(timeout=10)
         finally:
             run.kill()
@@ -247,6 +253,16 @@ def test_the_second_ctrl_c_stops_at_once(
     file, started = app({"STUCK": STUCK, "WAITING": WAITING}[text]), tmp_path / "started"
     arguments = ["run", str(file), "-c", f"started={started}"]
     assert stopped_twice(arguments, started, wait_until) == 130
+    shown = started.with_name("errors").read_text(encoding="utf-8")
+    assert re.search(r"s, acked \d+.*, failed \d+, timed out 0", shown)
+    assert "\n  numbers: emitted " in shown
+
+
+def test_the_second_sigterm_is_the_status(
+    app: Callable[[str], Path], tmp_path: Path, wait_until: Callable
+) -> None:
+    arguments = ["run", str(app(STUCK)), "-c", f"started={tmp_path / 'started'}"]
+    assert stopped_twice(arguments, tmp_path / "started", wait_until, signal.SIGTERM) == 143
 
 
 def test_on_a_terminal_the_table_is_on_stderr_and_prints_stay_on_stdout(
@@ -297,11 +313,12 @@ def test_strict_is_exit_1_if_a_tuple_failed(app: Callable[[str], Path]) -> None:
     assert "hint: " in strict.stderr
 
 
-def test_more_workers_are_noted(app: Callable[[str], Path], tmp_path: Path) -> None:
-    options = ("--for", "100ms", "--workers", "2", "-c", f"started={tmp_path / 's'}")
+def test_more_workers_are_processes(app: Callable[[str], Path], tmp_path: Path) -> None:
+    options = ("--for", "1s", "--workers", "2", "--json", "-c", f"started={tmp_path / 's'}")
     result = typhoon("run", app(ENDLESS), *options)
     assert result.returncode == 0, result.stderr
-    assert len([line for line in result.stderr.splitlines() if line.startswith("note: ")]) == 1
+    summary = json.loads(result.stdout)
+    assert summary["workers"] == len(summary["processes"])
 
 
 def test_the_command_line_is_over_the_topology_and_that_over_the_file(

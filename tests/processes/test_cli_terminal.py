@@ -153,7 +153,7 @@ def test_ctrl_c_twice_ends_a_run_in_a_debugger(write_app: Callable, on_terminal:
         os.kill(terminal.process.pid, signal.SIGINT)
         os.kill(terminal.process.pid, signal.SIGTERM)
         terminal.read_to_the_end()
-        assert terminal.process.wait(10) == 130
+        assert terminal.process.wait(10) == 143
 
 
 @pytest.mark.parametrize("value", ["0"])

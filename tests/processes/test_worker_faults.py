@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -54,13 +55,13 @@ class Line:
         self.keep = tmp_path / "keep"
         self.keep.touch()
         builder = TopologyBuilder()
-        builder.set_spout("numbers", spout(diary, keep=str(self.keep)))
+        builder.set_spout("numbers", spout(diary, keep=str(self.keep), pace=4000))
         builder.set_bolt("forward", Forward(diary)).shuffle_grouping("numbers")
         builder.set_bolt("sink", Sink(diary)).shuffle_grouping("forward")
         config.setdefault("topology_message_timeout_secs", NEVER)
         self.topology = submit(builder, 3, **config)
         self.first = self.pids()
-        wait_until(lambda: len(diary.all("acked")) > 200, what="the first acks")
+        wait_until(lambda: diary.count("acked") > 200, what="the first acks")
 
     def process(self, component):
         found = [one for one in self.topology.stats().processes if component in one.components]
@@ -73,7 +74,7 @@ class Line:
     def kill(self, *components):
         """Kill their workers in one instant, and wait until work goes on."""
         victims = [self.process(one) for one in components]
-        seen = len(self.diary.all("seen"))
+        seen = self.diary.count("seen")
         for victim in victims:
             os.kill(victim.pid, signal.SIGKILL)
         self.back(victims, seen)
@@ -90,7 +91,7 @@ class Line:
         )
         self.topology.wait_until_running(timeout=20)
         self.wait_until(
-            lambda: len(self.diary.all("seen")) > seen + 200, 20, "new tuples after the restart"
+            lambda: self.diary.count("seen") > seen + 200, 20, "new tuples after the restart"
         )
 
     def end(self):
@@ -99,7 +100,7 @@ class Line:
         self.topology.wait_until_drained(timeout=40)
         acked = self.diary.firsts("acked")
         assert sorted(acked) == list(range(len(acked))), "a number is missing"
-        assert set(self.diary.firsts("seen")) == set(acked)
+        assert set(self.diary.firsts("seen")) >= set(acked)
         assert self.diary.all("stranger") == []
         assert self.topology.failure is None
         stats = self.topology.stats()
@@ -147,7 +148,7 @@ def test_the_worker_of_the_spout_is_killed(line, diary, victims):
     """A new instance begins at 0 again, and is told only of what it has emitted itself."""
     flow = line()
     flow.kill(*victims)
-    _, _ = flow.end()
+    flow.end()
     instances = [pid for name, _, pid in diary.all("opened") if name == "numbers"]
     assert len(instances) == 2
     last = [n for n, pid in diary.all("acked") if pid == instances[-1]]
@@ -161,7 +162,7 @@ def test_one_after_the_other_and_again(line, diary):
         flow.kill(victim)
     stats, acked = flow.end()
     assert set(acked.values()) == {1}
-    assert stats.failed_by_worker_death == len(diary.all("lost"))
+    assert stats.failed_by_worker_death == diary.count("lost")
     assert sum(one.starts for one in stats.processes) == 3 + 5
 
 
@@ -182,8 +183,8 @@ def test_killed_while_it_starts(line, diary, wait_until):
         pause = time.monotonic() + random.uniform(0.0, 0.3)
         wait_until(lambda pause=pause: time.monotonic() > pause)
     os.kill(victim, signal.SIGKILL)
-    seen = len(diary.all("seen"))
-    wait_until(lambda: len(diary.all("seen")) > seen + 200, 20, "new tuples after the last start")
+    seen = diary.count("seen")
+    wait_until(lambda: diary.count("seen") > seen + 200, 20, "new tuples after the last start")
     _, acked = flow.end()
     assert set(acked.values()) == {1}
 
@@ -203,8 +204,10 @@ def test_killed_while_it_drains(line, diary, wait_until):
 def test_killed_while_it_closes(line):
     flow = line()
     victim = flow.process("forward").pid
+    began = time.monotonic()
     os.kill(victim, signal.SIGKILL)
     flow.topology.close()
+    assert time.monotonic() - began < 2.5, "who is dead was waited for"
     assert flow.topology.is_over
     assert flow.topology.failure is None
     assert not any(alive(pid) for pid in flow.first.values())
@@ -219,11 +222,11 @@ def test_a_restarted_worker_is_active_only_if_the_topology_is(line, wait_until, 
     wait_until(lambda: flow.process("numbers").starts == 2)
     flow.topology.wait_until_running(timeout=20)
     wait_until(flow.topology._worker.is_idle)
-    acked = len(diary.all("acked"))
+    acked = diary.count("acked")
     wait_until(flow.topology._worker.is_idle)
-    assert len(diary.all("acked")) == acked
+    assert diary.count("acked") == acked
     flow.topology.activate()
-    wait_until(lambda: len(diary.all("acked")) > acked + 200)
+    wait_until(lambda: diary.count("acked") > acked + 200)
     flow.end()
 
 
@@ -243,7 +246,6 @@ class Numbers(Spout):
 class Sink(Bolt):
     def initialize(self, conf, context):
         self.child = subprocess.Popen(["sleep", "600"])
-        print("child", self.child.pid, flush=True)
         open(f"child-{context.task_id}", "w").write(str(self.child.pid))
     def process(self, tup):
         pass
@@ -296,14 +298,14 @@ def test_stopped_beyond_the_heartbeat_time_out(line, diary, wait_until):
     """It is taken for dead, and its successor does its work."""
     flow = line(worker_heartbeat_frequency_secs=0.1, supervisor_worker_timeout_secs=1)
     victim = flow.process("forward")
-    seen = len(diary.all("seen"))
+    seen = diary.count("seen")
     os.kill(victim.pid, signal.SIGSTOP)
     flow.back([victim], seen)
     assert not alive(victim.pid)
     stats, acked = flow.end()
     assert set(acked.values()) == {1}
-    assert stats.failed_by_worker_death == len(diary.all("lost")) > 0
-    assert any("heartbeat" in notice for notice in flow.topology.notices)
+    assert stats.failed_by_worker_death == diary.count("lost") > 0
+    assert any("was silent for 1 s" in notice for notice in flow.topology.notices)
 
 
 @pytest.mark.parametrize("component", ["numbers", "forward", "sink"])
@@ -316,8 +318,8 @@ def test_stopped_beyond_the_link_time_out(line, diary, wait_until, component):
     over = time.monotonic() + 1.5
     wait_until(lambda: time.monotonic() > over)
     os.kill(victim.pid, signal.SIGCONT)
-    seen = len(diary.all("seen"))
-    wait_until(lambda: len(diary.all("seen")) > seen + 500)
+    seen = diary.count("seen")
+    wait_until(lambda: diary.count("seen") > seen + 500)
     assert flow.pids() == flow.first
     stats, acked = flow.end()
     assert set(acked.values()) == {1}
@@ -359,8 +361,8 @@ def test_a_component_that_cannot_be_unpickled(diary, submit):
 
 def test_a_component_that_cannot_be_pickled(diary, submit):
     """Known before anything starts, and by its name."""
-    lock = __import__("threading").Lock()
-    with pytest.raises(InvalidTopologyError, match="bolt 'broken' cannot be pickled.*lock"):
+    lock = threading.Lock()
+    with pytest.raises(InvalidTopologyError, match=r"bolt 'broken' cannot be pickled.*lock"):
         submit(broken(diary, Sink(diary, lock=lock)), 2)
 
 
@@ -401,7 +403,7 @@ def test_on_error_exit_starts_one_worker_anew(diary, submit, tmp_path, wait_unti
     builder.set_bolt("raises", raises).shuffle_grouping("numbers")
     builder.set_bolt("sink", Sink(diary)).shuffle_grouping("raises")
     topology = submit(builder, 3, topology_message_timeout_secs=NEVER)
-    wait_until(lambda: len(diary.all("acked")) > 400, 20)
+    wait_until(lambda: diary.count("acked") > 400, 20)
     starts = {one.components: one.starts for one in topology.stats().processes}
     assert starts == {("numbers",): 1, ("raises",): 2, ("sink",): 1}
     assert any("150 is not wanted" in notice for notice in topology.notices)
@@ -426,7 +428,7 @@ def test_a_tuple_that_kills_its_worker_is_given_up_alone(diary, submit):
     )
     topology.wait_until_drained(timeout=50)
     assert diary.firsts("acked") == Counter(set(range(300)) - {100})
-    assert len(diary.all("killing")) == 3
+    assert diary.count("killing") == 3
     numbers = next(one for one in topology.stats().components if one.id == "numbers")
     assert numbers.errors == 1
     assert "tup_id 100 was in 3 workers that died: given up" in numbers.last_error
@@ -472,7 +474,7 @@ def test_connections_that_break_lose_nothing(diary, submit, tmp_path, wait_until
     builder.set_bolt("sink", Sink(diary)).shuffle_grouping("cutter")
     topology = submit(builder, 3, topology_message_timeout_secs=NEVER)
     topology.wait_until_drained(timeout=50)
-    assert len(diary.all("cut")) == 39
+    assert diary.count("cut") == 39
     assert diary.firsts("acked") == Counter(range(20_000))
     assert diary.firsts("seen") == Counter(range(20_000))
     assert topology.stats().failed_by_worker_death == 0
@@ -494,7 +496,7 @@ def test_strangers_at_the_door(line, diary, wait_until, kind):
     flow = line()
     group = flow.topology._worker
     before = {pid: psutil.Process(pid).num_fds() for pid in flow.first.values()}
-    addresses = [one.address.removeprefix("unix:") for one in group._members]
+    addresses = [one.address.removeprefix("unix:") for one in group._crew.wanted]
     ends = []
     for address in addresses:
         for _ in range(50):
@@ -506,8 +508,8 @@ def test_strangers_at_the_door(line, diary, wait_until, kind):
                 garbage(kind, end)
             except OSError:
                 pass  # it was sent away before it had said everything
-    acked = len(diary.all("acked"))
-    wait_until(lambda: len(diary.all("acked")) > acked + 500, what="work to go on")
+    acked = diary.count("acked")
+    wait_until(lambda: diary.count("acked") > acked + 500, what="work to go on")
     # Every one of them is sent away, also who says nothing.
     for end in ends:
         try:

@@ -320,6 +320,13 @@ def test_it_is_tested_without_a_cluster(batcher, journal):
             {"process_batch": lambda self, key, tups: None, "ticks_between_batches": 0},
             "ticks_between_batches must be a number above 0, not 0",
         ),
+        *(
+            (
+                {"process_batch": lambda self, key, tups: None, "secs_between_batches": seconds},
+                f"secs_between_batches must be a number from 0.001 to 864,000,000, not {seconds}",
+            )
+            for seconds in (0, 1e-9, float("inf"), float("nan"), 1e300)
+        ),
     ],
 )
 def test_mistakes_are_found_before_it_starts(chain, journal, body, mistake):

@@ -81,6 +81,41 @@ class Equal(Bolt):
         self.emit([self.factor * tup[0]])
 
 
+@dataclass(frozen=True)
+class Frozen(Bolt):
+    factor: int = 2
+    outputs = ("n",)
+
+    def process(self, tup):
+        self.emit([self.factor * tup[0]])
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenSlots(Bolt):
+    factor: int = 2
+    outputs = ("n",)
+
+    def process(self, tup):
+        self.emit([self.factor * tup[0]])
+
+
+class PassingOn(Bolt):
+    """Passes on what it does not know, and so seems to have every method."""
+
+    outputs = ("n",)
+
+    def __init__(self):
+        self.inner = Plain()
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name == "inner":
+            raise AttributeError(name)
+        return lambda *args: None
+
+    def process(self, tup):
+        self.emit([self.inner.double(tup[0])])
+
+
 class Base(Bolt, abc.ABC):
     outputs = ("n",)
 
@@ -130,6 +165,11 @@ KINDS = {
     "generic": Typed[int](),
     "generic-class": Typed,
     "by-instance": Changing,
+    "frozen": Frozen,
+    "frozen-instance": Frozen(2),
+    "frozen-slots": FrozenSlots(2),
+    "passing-on": PassingOn,
+    "passing-on-instance": PassingOn(),
 }
 
 

@@ -275,6 +275,36 @@ def test_direct_emit_to_a_task_that_does_not_subscribe(journal, par, threaded, t
     assert journal.seen == []
 
 
+@pytest.mark.parametrize("who", ["bad", "other", "source"])
+def test_direct_emit_to_a_task_of_somebody_else(journal, par, threaded, who):
+    """A task that there is: the emitter's own, one that takes another stream, a spout's."""
+
+    class Aim(Bolt):
+        outputs = (Stream(["n"], direct=True), Stream(["n"], "plain"))
+
+        def initialize(self, conf, context):
+            (self.target, *_) = context.tasks_of(who)
+
+        def process(self, tup):
+            try:
+                self.emit([1], direct_task=self.target)
+            except EmitError as error:
+                journal.errors.append(error)
+                raise
+
+    Aim.threaded = threaded
+    builder = TopologyBuilder()
+    builder.set_spout("source", journal.source(range(5)))
+    builder.set_bolt("bad", Aim, par).shuffle_grouping("source")
+    builder.set_bolt("end", journal.bolt(), par).direct_grouping("bad")
+    builder.set_bolt("other", journal.bolt(), par).shuffle_grouping("bad", "plain")
+    run(builder)
+    assert len(journal.errors) == 5
+    assert all("does not subscribe to stream 'default'" in str(one) for one in journal.errors)
+    assert Counter(journal.failed) == Counter(range(5))
+    assert journal.seen == []
+
+
 def test_direct_emit_reaches_the_task_named(journal, landed, par):
     class Aim(Bolt):
         outputs = (Stream(["n", "task"], direct=True),)
@@ -284,10 +314,7 @@ def test_direct_emit_reaches_the_task_named(journal, landed, par):
 
         def process(self, tup):
             target = self.targets[tup[0] % len(self.targets)]
-            assert self.emit([tup[0], target], direct_task=target, need_task_ids=True) in (
-                None,
-                [target],
-            )
+            assert self.emit([tup[0], target], direct_task=target, need_task_ids=True) == [target]
 
     builder = TopologyBuilder()
     builder.set_spout("source", journal.source(range(90)))
@@ -295,8 +322,7 @@ def test_direct_emit_reaches_the_task_named(journal, landed, par):
     builder.set_bolt("end", landed, par).direct_grouping("aim")
     run(builder)
     targets = sorted(landed.tasks)
-    assert len(landed.notes) == 90
-    assert all(task == targets[value % par] for task, value in landed.notes)
+    assert Counter(landed.notes) == Counter((targets[n % par], n) for n in range(90))
     assert Counter(journal.acked) == Counter(range(90))
 
 

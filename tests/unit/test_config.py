@@ -102,6 +102,9 @@ def test_a_tick_frequency_of_zero_means_never() -> None:
         ("topology.message.timeout.secs", "100ms", 0.1),
         ("topology.message.timeout.secs", " 1.5 h ", 5400),
         ("topology.message.timeout.secs", timedelta(minutes=1), 60),
+        ("topology.message.timeout.secs", "1ms", 0.001),
+        ("topology.message.timeout.secs", "10000d", 864_000_000),
+        ("topology.tick.tuple.freq.secs", 0, 0),
         ("topology.state.checkpoint.interval.ms", "2s", 2000),
         ("topology.state.checkpoint.interval.ms", timedelta(seconds=1), 1000),
         ("topology.executor.outbox.hard.limit.bytes", "64MB", 64_000_000),
@@ -122,6 +125,7 @@ def test_a_value_is_read_in_the_unit_of_its_key(name: str, given: object, read: 
         ("topology.workers", 1.0),
         ("topology.workers", "2"),
         ("topology.workers", None),
+        ("topology.max.replays", 0),
         ("topology.debug", "yes"),
         ("topology.debug", 1),
         ("topology.message.timeout.secs", -1),
@@ -130,6 +134,10 @@ def test_a_value_is_read_in_the_unit_of_its_key(name: str, given: object, read: 
         ("topology.message.timeout.secs", "-30s"),
         ("topology.message.timeout.secs", float("nan")),
         ("topology.message.timeout.secs", True),
+        ("topology.message.timeout.secs", 0),
+        ("topology.message.timeout.secs", 1e-9),
+        ("topology.message.timeout.secs", "500us"),
+        ("topology.tick.tuple.freq.secs", 1e-9),
         ("topology.message.timeout.secs", timedelta(seconds=-1)),
         ("topology.executor.outbox.hard.limit.bytes", "64 horses"),
         ("topology.executor.outbox.hard.limit.bytes", 1.5),
@@ -148,6 +156,18 @@ def test_a_wrong_value_is_named_with_what_it_must_be(name: str, value: object) -
     cause, _, hint = mistake.partition("\nhint: ")
     assert cause == f"{name} is {value!r}: it must be {REGISTRY[name].kind.description}"
     assert hint == "docs/reference/config.md has every key and what it takes"
+
+
+@pytest.mark.parametrize("name", ["message.timeout.secs", "error.throttle.interval.secs"])
+@pytest.mark.parametrize("value", [float("inf"), 1e300, "10001d"])
+def test_a_duration_without_end_is_named_with_the_longest(name: str, value: object) -> None:
+    with pytest.raises(InvalidConfigError) as caught:
+        topology_conf({f"topology.{name}": value})
+    (mistake,) = caught.value.mistakes
+    cause, _, hint = mistake.partition("\nhint: ")
+    assert cause.startswith(f"topology.{name} is {value!r}: it must be a duration of ")
+    assert cause.endswith("at most 10000d")
+    assert hint
 
 
 def test_all_wrong_values_are_listed_at_once() -> None:

@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,3 +176,44 @@ def test_the_first_topology_of_the_readme_is_short() -> None:
     lines = [line for line in first.code.splitlines() if line.strip()]
     assert len(lines) <= 15, first.code
     assert "Topology.chain(" in first.code
+
+
+# The life of a tuple ------------------------------------------------------------------------------
+
+WAY = (ROOT / "docs" / "life-of-a-tuple.md").read_text(encoding="utf-8")
+SOURCES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "crates").glob("*/src/**/*.rs"))
+}
+FILES = re.findall(r"^\| \d \| `(?P<path>[^`]+)` \|", WAY, re.M)
+"""The six files, in their order."""
+PYTHON = {"ack", "emit", "fail", "process"}
+"""Methods of components, and functions of the core as well: the page means the methods."""
+FUNCTIONS = {name for text in SOURCES.values() for name in re.findall(r"\bfn (\w+)", text)}
+
+
+def _paragraphs() -> Iterator[tuple[str, list[str]]]:
+    """Each with the files that it speaks of: its section's, and those that it names."""
+    own: list[str] = []
+    for paragraph in WAY.split("\n\n"):
+        if heading := re.match(r"## (?:(\d)\.)?", paragraph):
+            own = [FILES[int(heading[1]) - 1]] if heading[1] else []
+        numbers = map(int, re.findall(r"\bfile (\d)", paragraph))
+        names = re.findall(r"`([\w/]+\.rs)`", paragraph)
+        named = [path for path in SOURCES if any(path.endswith(f"/{name}") for name in names)]
+        yield paragraph, [*own, *(FILES[number - 1] for number in numbers), *named]
+
+
+def test_the_way_of_a_tuple_goes_through_six_files() -> None:
+    assert len(FILES) == 6
+    assert set(FILES) <= set(SOURCES)
+
+
+@pytest.mark.parametrize(("paragraph", "files"), list(_paragraphs()))
+def test_functions_stand_where_the_way_of_a_tuple_says(paragraph: str, files: list[str]) -> None:
+    for name in re.findall(r"`((?:[A-Z]\w+::)?[a-z]\w+)`", paragraph):
+        last = name.rpartition("::")[2]
+        if name in PYTHON or (last not in FUNCTIONS and "::" not in name):
+            continue
+        found = [path for path in files if re.search(rf"\bfn {last}\b", SOURCES[path])]
+        assert found, f"`{name}` is in none of {files}: name its file beside it"

@@ -107,6 +107,7 @@ def test_every_error_has_a_next_step(name: str) -> None:
         "InvalidTopologyError": (["no spout\nhint: add one"],),
         "InvalidConfigError": (["topology.workers is 0\nhint: write 1"],),
         "IllegalTransitionError": ("word-count", "KILLED", "Activate"),
+        "ImpossibleEventError": ("slot 6700", "EMPTY", "Heartbeat"),
     }
     assert "hint: " in str(cls(*arguments.get(name, ("it went wrong",))))
 

@@ -278,6 +278,8 @@ def test_a_parallelism_for_another_environment(environment: str | None) -> None:
         ("on_error", None, "not None"),
         ("config", ["a"], "config is ['a'], which is no mapping of keys to values"),
         ("tick_freq_secs", -1, "topology.tick.tuple.freq.secs is -1: it must be a duration"),
+        ("tick_freq_secs", 1e-9, "secs is 1e-09: it must be a duration of at least 1ms, or 0"),
+        ("tick_freq_secs", 1e300, "secs is 1e+300: it must be a duration of at most 10000d"),
         ("tick_freq_secs", "soon", "topology.tick.tuple.freq.secs is 'soon': it must be"),
     ],
 )

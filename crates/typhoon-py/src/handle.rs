@@ -92,6 +92,8 @@ pub struct Handle {
     pub live: AtomicBool,
     /// Emits by other threads that have not been carried out.
     pub foreign: AtomicUsize,
+    /// Its own thread waits in emit, for those who get its tuples.
+    pub waits_for_room: AtomicBool,
     /// Acks and fails of tuples that were settled before.
     pub again: AtomicU64,
     /// It was said that emits of other threads are anchored to nothing.
@@ -152,6 +154,7 @@ impl Handle {
             relay_made: AtomicU64::new(0),
             live: AtomicBool::new(true),
             foreign: AtomicUsize::new(0),
+            waits_for_room: AtomicBool::new(false),
             again: AtomicU64::new(0),
             told_unanchored: AtomicBool::new(false),
             ids: std::sync::Mutex::default(),
@@ -303,9 +306,14 @@ impl Handle {
         }
     }
 
-    /// Is the owner's thread in a call into this executor?
+    /// Is the owner's thread in a call into this executor, and in code that might wait for anybody?
     pub fn owner_is_calling(&self) -> bool {
-        !self.desk.load(Ordering::Relaxed).is_null()
+        !self.desk.load(Ordering::Relaxed).is_null() && !self.waits_for_room.load(Ordering::Relaxed)
+    }
+
+    /// What was emitted and has not left: by other threads, and by all threads together.
+    pub fn unsent(&self) -> usize {
+        self.foreign.load(Ordering::SeqCst) + self.shared.gauges[self.number].unsent()
     }
 
     /// Hand in a request for this task's executor.

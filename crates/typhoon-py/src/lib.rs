@@ -31,6 +31,7 @@ mod packed;
 mod payload;
 mod plan;
 mod python;
+mod ran;
 mod stepper;
 mod tuple;
 
@@ -44,6 +45,8 @@ mod _core {
     use super::engine::Engine;
     #[pymodule_export]
     use super::handle::Handle;
+    #[pymodule_export]
+    use super::ran::must_have_run;
     #[pymodule_export]
     use super::stepper::Stepper;
     use super::{base, hash, outward, tuple};

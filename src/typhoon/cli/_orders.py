@@ -14,7 +14,11 @@ from typhoon.cli._pause import Pause
 
 
 class StopNow(KeyboardInterrupt):
-    """The second Ctrl-C: out of whatever is being waited for."""
+    """The second Ctrl-C or SIGTERM: out of whatever is being waited for."""
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__()
+        self.status = 128 + number  # as shells tell of it
 
 
 class Orders:
@@ -62,10 +66,15 @@ class Orders:
             for one, handler in before.items():
                 signal.signal(one, handler)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    @property
+    def are_the_users(self) -> bool:
+        """Whether they come from who looks at this run, and not at one that leads it."""
+        return self._leader is None
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals += 1
         if self._signals > 1 or not self._running:
-            raise StopNow
+            raise StopNow(number)
 
     def _follow_leader(self) -> None:
         os.read(self._leader or 0, 1)  # nothing is ever written: this is its end

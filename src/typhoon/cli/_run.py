@@ -112,20 +112,25 @@ def run(
 ) -> int:
     """Run a topology here until it has no more data. Ctrl-C drains, twice stops at once."""
     orders = Orders(None if duration is None else seconds(duration, "--for"), leader)
-    with orders.taken_from_signals(), orders.pause.installed():
-        start_logging(verbose)
-        from typhoon.local import Origin
+    try:
+        with orders.taken_from_signals(), orders.pause.installed():
+            start_logging(verbose)
+            from typhoon.local import Origin
 
-        given = _given(assignments or [], workers, strict)
-        called = _name(default_name(target) if name is None else name)
-        view = open_view(plain or foreign_debugger())  # before files of the project hide modules
-        spec, conf = _topology(target, config, given, environment)
-        conf = _without_time_outs(target, conf)
-        origin = Origin((module_of(target),), BEFORE) if spec_workers(spec, conf) > 1 else None
-        if origin is not None:
-            _refuse_breakpoint(target)
-        wanted = Wanted(called, spec, conf, strict, tuple(taps or ()), limit, origin)
-        running = _run(wanted, view, as_json, orders)
+            given = _given(assignments or [], workers, strict)
+            called = _name(default_name(target) if name is None else name)
+            view = open_view(
+                plain or foreign_debugger()
+            )  # before files of the project hide modules
+            spec, conf = _topology(target, config, given, environment)
+            conf = _without_time_outs(target, conf)
+            origin = Origin((module_of(target),), BEFORE) if spec_workers(spec, conf) > 1 else None
+            if origin is not None:
+                _refuse_breakpoint(target)
+            wanted = Wanted(called, spec, conf, strict, tuple(taps or ()), limit, origin)
+            running = _run(wanted, view, as_json, orders)
+    except StopNow as stopped:
+        return stopped.status
     write_out(json.dumps(running.stats.to_dict()) + "\n" if as_json else "")
     return _status(running, strict)
 
@@ -236,12 +241,18 @@ def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
     if origin is not None and tap is not None:
         origin = replace(origin, on_tapped=tap.show)
     cluster = LocalCluster(processes=origin is not None, origin=origin)
-    with words, cluster, view:
-        orders.begin()  # before there is a thread that an exception here would leave running
-        topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)
-        if quota is not None:
-            quota.emitted = topology.emitted_by_spouts
-        clean = _follow(topology, view, orders, enough)
+    topology = None
+    try:
+        with words, cluster, view:
+            orders.begin()  # before there is a thread that an exception here would leave running
+            topology = cluster.submit(wanted.name, spec, wanted.conf, strict=wanted.strict)
+            if quota is not None:
+                quota.emitted = topology.emitted_by_spouts
+            clean = _follow(topology, view, orders, enough)
+    except StopNow:
+        if topology is not None and orders.are_the_users:
+            say(summary(without_tap(topology.stats())))
+        raise
     ended = Ended(without_tap(topology.stats()), topology.failure, clean)
     if tap is not None and isinstance(tap.error, BrokenPipeError):
         abandon_stdout()  # the reader has gone: as if --limit had been reached

@@ -73,7 +73,7 @@ ACKING = (
     Key(
         "topology.message.timeout.secs",
         30,
-        duration("secs"),
+        duration("secs", "1ms"),
         "a tuple whose tree is not complete fails between once and twice this time after its emit",
         unit="secs",
         field="message_timeout_s",
@@ -97,7 +97,7 @@ ACKING = (
     Key(
         "topology.max.replays",
         None,
-        optional(whole(0)),
+        optional(whole(1)),
         "a tree that failed this often goes to its spout's __dead_letter; null: never",
         field="max_replays",
     ),
@@ -133,7 +133,8 @@ QUEUES = (
         "topology.executor.outbox.hard.limit.bytes",
         256 << 20,
         size(),
-        "an emit beyond this much unsent output of one executor raises BackPressureError",
+        "an emit beyond this much unsent output of one executor raises BackPressureError; values "
+        "are not weighed: each tuple counts for 192 bytes, so this limits their number",
         unit="bytes",
         field="outbox_hard_limit_bytes",
     ),
@@ -160,9 +161,8 @@ ROUTING = (
         "topology.disable.loadaware.messaging",
         False,
         boolean,
-        "shuffle takes turns whether or not a task is behind",
+        "shuffle takes turns whether or not a task is behind, or near",
         field="disable_loadaware",
-        effect=UNREAD,
     ),
 )
 
@@ -173,7 +173,6 @@ VALUES = (
         boolean,
         "values that the codec does not know cross to another worker pickled; false: an error",
         field="fall_back_on_pickle",
-        effect=UNREAD,
     ),
     Key(
         "topology.testing.always.try.serialize",
@@ -205,7 +204,7 @@ WATCHING = (
     Key(
         "topology.tick.tuple.freq.secs",
         None,
-        optional(duration("secs")),
+        optional(duration("secs", "1ms", or_zero=True)),
         "how often a bolt's process_tick is called; null or 0: never",
         unit="secs",
         field="tick_freq_s",

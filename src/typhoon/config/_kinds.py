@@ -23,6 +23,8 @@ SECONDS = {
     "h": 3600.0,
     "d": 86400.0,
 }
+LONGEST = "10000d"
+"""No duration is longer: who means "never" says so, in the way of the key."""
 BYTES = {
     "b": 1,
     "kb": 1000,
@@ -78,11 +80,15 @@ def choice(*values: str) -> Kind:
     return kind(" or ".join(map(repr, values)), lambda value: value in values)
 
 
-def duration(unit: str) -> Kind:
-    """A number of ``unit``, a timedelta, or text such as "30s", "5m" or "100ms"."""
+def duration(unit: str, least: str = "", *, or_zero: bool = False) -> Kind:
+    """A number of ``unit``, a timedelta, or text such as "30s", "5m" or "100ms"; not shorter than
+    ``least``, but for 0 if ``or_zero`` says so, and never longer than ``LONGEST``."""
+    bound = f" of at least {least}{', or 0' if or_zero else ''}" if least else ""
     description = (
-        f"a duration: a number of {unit}, a timedelta, or text such as '30s', '5m', '100ms'"
+        f"a duration{bound}: a number of {unit}, a timedelta, or text such as '30s', '5m', '100ms'"
     )
+    shortest = _measure(least, SECONDS, description) / SECONDS[unit] if least else 0.0
+    longest = _measure(LONGEST, SECONDS, description) / SECONDS[unit]
 
     def read(value: Any) -> Any:
         if _is_number(value):
@@ -91,8 +97,10 @@ def duration(unit: str) -> Kind:
             found = _plain(value.total_seconds() / SECONDS[unit])
         else:
             found = _plain(_measure(value, SECONDS, description) / SECONDS[unit])
-        if found < 0:
+        if found < shortest and not (or_zero and found == 0):
             raise ValueError(description)
+        if found > longest:
+            raise ValueError(f"a duration of at most {LONGEST}")
         return found
 
     return Kind(description, read)
@@ -113,17 +121,23 @@ def size() -> Kind:
     def read(value: Any) -> Any:
         if isinstance(value, str):
             return int(_measure(value, BYTES, description))
-        return whole(0).read(value)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ValueError(description)
+        return value
 
     return Kind(description, read)
 
 
 def optional(inner: Kind) -> Kind:
     """As ``inner``, or None."""
-    return Kind(
-        f"{inner.description}, or null",
-        lambda value: None if value is None else inner.read(value),
-    )
+
+    def read(value: Any) -> Any:
+        try:
+            return None if value is None else inner.read(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or null") from None
+
+    return Kind(f"{inner.description}, or null", read)
 
 
 def _is_number(value: Any) -> bool:

@@ -91,8 +91,8 @@ def read_value(name: str, value: Any) -> Any:
         return value
     try:
         return key.kind.read(value)
-    except ValueError:
-        raise ValueError(f"{name} is {value!r}: it must be {key.kind.description}") from None
+    except ValueError as error:
+        raise ValueError(f"{name} is {value!r}: it must be {error}") from None
 
 
 def _oddities(name: str, value: Any) -> Iterator[tuple[str, str]]:

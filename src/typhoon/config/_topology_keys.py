@@ -81,7 +81,7 @@ BATCHES = (
         whole(0),
         "sleep of Storm's oldest wait strategy",
         unit="ms",
-        effect=JVM,
+        effect=FIXED,
         per_component=True,
     ),
 )

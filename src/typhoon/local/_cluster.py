@@ -109,7 +109,7 @@ class LocalCluster:
         plan = assign_tasks(spec)
         workers = options.workers if self._processes else 1
         ports = range(FIRST_PORT, FIRST_PORT + workers)
-        layout = place(topology_id, plan, ports)
+        layout = place(topology_id, plan, ports, workers)
         state = TopologyState(name, options.message_timeout_s)
         state, _ = step(state, Submit(active))
         worker: Worker | WorkerGroup

@@ -43,6 +43,10 @@ class Member:
         self.alive, self.running, self.ended, self.address = True, False, False, None
         self.starts += 1
 
+    def is_over(self, incarnation: int) -> bool:
+        """Whether that start of it is gone, or has nothing more to do."""
+        return self.ended or not self.alive or self.incarnation != incarnation
+
     def reported(self, report: WorkerReport) -> None:
         self.report = report
         self.figures = report.process or self.figures

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from typhoon.topology import TopologySpec
+from typhoon.errors import InvalidTopologyError
+from typhoon.topology import ComponentSpec, TopologySpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,28 @@ NOWHERE = Origin()
 
 
 def pickled(spec: TopologySpec) -> bytes:
+    """Raises ``InvalidTopologyError`` that names each component which cannot be sent."""
     import cloudpickle  # costs 20 ms
 
-    content: bytes = cloudpickle.dumps(spec)
+    try:
+        content: bytes = cloudpickle.dumps(spec)
+    except Exception as error:
+        parts = [(one, _trouble(one)) for one in spec.components.values()]
+        mistakes = [
+            f"{one.kind} '{one.id}' cannot be pickled, and so not be sent to a worker: {trouble}\n"
+            "hint: open files and connections in initialize(), not in __init__"
+            for one, trouble in parts
+            if trouble is not None
+        ]
+        raise InvalidTopologyError(mistakes or [f"it cannot be pickled: {error}"]) from error
     return content
+
+
+def _trouble(component: ComponentSpec) -> Exception | None:
+    import cloudpickle
+
+    try:
+        cloudpickle.dumps(component)
+    except Exception as error:
+        return error
+    return None

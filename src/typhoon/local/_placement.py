@@ -18,33 +18,39 @@ def place(
     topology_id: str,
     plan: TaskPlan,
     ports: Sequence[int],
+    workers: int,
     before: Layout | None = None,
     frozen: frozenset[int] = frozenset(),
 ) -> Layout:
-    """The layout of a topology on a worker for each of ``ports``, at most.
+    """The layout of a topology on as many ``workers``, the first of ``ports``.
 
     Workers of ``before`` that have as many executors as they would get keep them, as the scheduler
-    has it; ``frozen`` ones keep theirs whatever comes. A worker of ``before`` that is not needed
-    any more has no executors.
+    has it; ``frozen`` ones keep theirs whatever comes, and there is one more for the others if need
+    be. A worker of ``before`` that is not needed any more has no executors.
     """
     executors = [one for one in plan.executors if one.component != ACKER]
     kept = {
         one: index
         for index, held in enumerate(before.executors if before is not None else ())
         for one in held
-        if one in executors and (index in frozen or index < len(ports))
+        if one in executors
     }
     stay = {one: index for one, index in kept.items() if index in frozen}
     free = [port for index, port in enumerate(ports) if index not in frozen]
+    free = free[: max(1, workers - len(frozen))]
     others = [one for one in executors if one not in stay]
     placed = dict(stay)
     if others:
-        wanted = Wanted(topology_id, tuple(map(_id, others)), max(1, len(free)))
-        held = {_id(one): Slot(MACHINE, ports[kept[one]]) for one in others if one in kept}
+        wanted = Wanted(topology_id, tuple(map(_id, others)), len(free))
+        held = {
+            _id(one): Slot(MACHINE, ports[kept[one]])
+            for one in others
+            if one in kept and ports[kept[one]] in free
+        }
         cluster = Cluster((Supervisor(MACHINE, tuple(free)),), {topology_id: held})
         slots = schedule_evenly(cluster, [wanted]).assignments[topology_id]
         placed |= {one: ports.index(slots[_id(one)].port) for one in others}
-    size = max(len(ports), before.workers if before is not None else 0)
+    size = max(max(placed.values()) + 1, before.workers if before is not None else 0)
     return Layout(
         tuple(tuple(one for one in executors if placed[one] == index) for index in range(size))
     )

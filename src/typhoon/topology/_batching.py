@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from typhoon._core import must_have_run
 from typhoon.topology._bolt import Bolt
 from typhoon.topology._component import class_or_instance
 
@@ -60,7 +61,8 @@ class BatchingBolt(Bolt):
             batch = waiting.pop(key)
             self._open = {id(tup): tup for tup in batch}
             try:
-                self.process_batch(key, batch)
+                given: Any = self.process_batch(key, batch)  # type: ignore[func-returns-value]
+                must_have_run("process_batch", given)
                 if self.auto_ack:
                     self._settle(self.ack)
             except Exception as error:

@@ -154,7 +154,8 @@ class Component:
 
 def bind_reporter(component: Component, reporter: Reporter | None) -> None:
     """Send what ``component`` logs and reports to ``reporter``; None: back to ``logging``."""
-    component._reporter = reporter  # type: ignore[attr-defined]  # a slot of Spout and Bolt
+    # A slot of Spout and Bolt; a frozen dataclass lets nobody set anything in the usual way.
+    object.__setattr__(component, "_reporter", reporter)
 
 
 def _level(level: str | int | None) -> int:

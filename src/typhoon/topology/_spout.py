@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -106,13 +107,23 @@ class ReliableSpout(Spout):
     A tuple is replayed up to ``max_fails`` times; the fail after that gives it up: it is
     forgotten, counted in ``gave_up`` and reported. A fail because a worker died does not count
     towards ``max_fails``, but after ``topology.max.worker.deaths`` of them it is given up too: a
-    tuple that kills its worker must not do so for ever.
+    tuple that kills its worker must not do so for ever. Those that were beside it must not be given
+    up with it, so for a last time they are replayed one by one.
 
     ``unacked_tuples`` and ``failed_tuples`` are keyed by ``tup_id``. A subclass that overrides
     ``ack`` or ``fail`` calls ``super()``.
     """
 
-    __slots__ = ("failed_tuples", "gave_up", "unacked_tuples", "worker_deaths")
+    __slots__ = (
+        "_excused",
+        "_suspects",
+        "_told",
+        "_tried",
+        "failed_tuples",
+        "gave_up",
+        "unacked_tuples",
+        "worker_deaths",
+    )
 
     max_fails: ClassVar[int] = 3
 
@@ -120,6 +131,14 @@ class ReliableSpout(Spout):
     failed_tuples: dict[Hashable, int]
     worker_deaths: dict[Hashable, set[Hashable]]
     gave_up: int
+    _suspects: deque[Hashable]
+    """They wait for their last replay."""
+    _tried: Hashable
+    """The one that has it now."""
+    _told: dict[Hashable, int]
+    """All deaths, numbered in the order in which this spout was told of them."""
+    _excused: int
+    """For deaths before this one the tuple that is tried is not to blame: it was emitted later."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Not in __init__, because an __init__ of a subclass need not call this class's.
@@ -128,6 +147,10 @@ class ReliableSpout(Spout):
         self.failed_tuples = {}
         self.worker_deaths = {}
         self.gave_up = 0
+        self._suspects = deque()
+        self._tried = None
+        self._told = {}
+        self._excused = 0
         return self
 
     def emit(
@@ -188,12 +211,26 @@ class ReliableSpout(Spout):
     ) -> None:
         """Emit the tuple again, unless it took that many workers down with it. Each ``death``
         counts once, however often it is told of."""
-        if tup_id in self.unacked_tuples:
-            deaths = self.worker_deaths.setdefault(tup_id, set())
-            deaths.add((len(deaths),) if death is None else death)
-            count = len(deaths)
-            # The last death is not followed by a replay.
-            self._replay(tup_id, count, max_worker_deaths - 1, f"was in {count} workers that died")
+        if tup_id not in self.unacked_tuples:
+            return
+        last = max_worker_deaths - 1  # the last death is not followed by a replay
+        deaths = self.worker_deaths.setdefault(tup_id, set())
+        if death is None:
+            deaths.add((len(deaths),))
+        elif (
+            self._told.setdefault(death, len(self._told)) >= self._excused or tup_id != self._tried
+        ):
+            deaths.add(death)
+        if len(deaths) == last and self._tried is None:
+            self._try(tup_id)
+        elif len(deaths) == last and self._tried != tup_id:
+            self._suspects.append(tup_id)
+            return
+        self._replay(tup_id, len(deaths), last, f"was in {len(deaths)} workers that died")
+
+    def _try(self, tup_id: Hashable) -> None:
+        """It has its last replay, and no other beside it has."""
+        self._tried, self._excused = tup_id, len(self._told)
 
     def _replay(self, tup_id: Hashable, count: int, limit: int, story: str) -> None:
         """Emit the tuple again, unless this was more than the ``limit``-th time that it failed."""
@@ -216,3 +253,9 @@ class ReliableSpout(Spout):
     def _forget(self, tup_id: Hashable) -> None:
         for kept in (self.unacked_tuples, self.failed_tuples, self.worker_deaths):
             kept.pop(tup_id, None)
+        if tup_id == self._tried:
+            self._tried = None
+            if self._suspects:
+                self._try(self._suspects.popleft())
+                tup, stream, direct_task = self.unacked_tuples[self._tried]
+                self.emit(tup, self._tried, stream, direct_task)

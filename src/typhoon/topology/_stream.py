@@ -82,7 +82,8 @@ class Grouping(Frozen):
     - ``Grouping.NONE``: a random task each time.
     - ``Grouping.DIRECT``: the emitter names the task; the stream must be declared direct.
     - ``Grouping.custom(object)``: ``object.prepare(context, stream, target_tasks)`` is called once,
-      then ``object.choose_tasks(source_task, values)`` gives a list of task ids for each tuple.
+      then ``object.choose_tasks(source_task, values)`` gives a list of task ids for each tuple; a
+      task that it names twice gets the tuple twice, and [] drops the tuple.
 
     ``kind`` says which, ``names`` are the fields of the two that have some, ``object`` is the one
     of a custom grouping.

@@ -37,6 +37,8 @@ SIGNATURES = {
 """The methods that the engine calls, and what it passes by position."""
 BATCHING = {"group_key": ("tup",), "process_batch": ("key", "tups"), "process_batches": ()}
 """The same of those that a ``BatchingBolt`` calls."""
+SECS_BETWEEN_BATCHES = (0.001, 864_000_000)
+"""As ``topology.tick.tuple.freq.secs``, but without 0."""
 
 
 def check_id(name: Any, kind: str, mistakes: Mistakes) -> bool:
@@ -179,11 +181,16 @@ def _check_batching(who: str, cls: type[BatchingBolt], component: Any, mistakes:
             f"{who}: {cls.__name__} has no method process_batch",
             "define process_batch(self, key, tups)",
         )
-    for name in ("ticks_between_batches", "secs_between_batches"):
-        value = getattr(component, name, 1)
-        if not isinstance(value, int | float) or value <= 0:
-            hint = f"write {name} = 1, without quotes, or leave it out"
-            mistakes.add(f"{who}: {name} must be a number above 0, not {value!r}", hint)
+    ticks = getattr(component, "ticks_between_batches", 1)
+    if not _is_number(ticks) or not ticks > 0:
+        hint = "write ticks_between_batches = 1, without quotes, or leave it out"
+        mistakes.add(f"{who}: ticks_between_batches must be a number above 0, not {ticks!r}", hint)
+    seconds = getattr(component, "secs_between_batches", 1)
+    least, most = SECS_BETWEEN_BATCHES
+    if not _is_number(seconds) or not least <= seconds <= most:
+        wanted = f"a number from {least:g} to {most:,.0f}, not {seconds!r}"
+        hint = "write secs_between_batches = 2, without quotes, or leave it out"
+        mistakes.add(f"{who}: secs_between_batches must be {wanted}", hint)
     for name, arguments in BATCHING.items():
         _check_method(who, cls, name, arguments, mistakes)
 

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from typhoon._core import Tuple
+from typhoon._core import Tuple, must_have_run
 from typhoon.errors import TopologyFailedError, TyphoonError
 from typhoon.topology import (
     DEAD_LETTER,
@@ -91,7 +91,9 @@ class Shell:
             result = instance.initialize(dict(self.conf), context)
         finally:
             context.hook_port.add = None
-        if self.calls is not None:
+        if self.calls is None:
+            must_have_run("initialize", result)
+        else:
             self.calls.initialize(slot, result)
         self.opened = slot + 1
 
@@ -105,11 +107,13 @@ class Shell:
 
     def cannot_start(self, error: BaseException) -> None:
         """``create`` or ``initialize`` raised: the topology cannot run."""
-        self.errors.add("initialize", error)
+        phase, what = (
+            ("initialize", "its initialize()") if self.instances else ("create", "making it")
+        )
+        self.errors.add(phase, error)
         message = f"{self.spec.kind} '{self.spec.id}' could not start: {_text(error)}"
         hint = error.hint if isinstance(error, TyphoonError) else None
-        hint = hint or "its __init__() or initialize() raised; the log says where"
-        failure = TopologyFailedError(message, hint=hint)
+        failure = TopologyFailedError(message, hint=hint or f"{what} raised; the log says where")
         failure.__cause__ = error
         self.stop(failure, False)
 
@@ -178,7 +182,9 @@ class Shell:
             if call is not None:
                 try:
                     result = call()
-                    if self.calls is not None:
+                    if self.calls is None:
+                        must_have_run(method, result)
+                    else:
                         self.calls.close(method, result)
                 except Exception as error:
                     self.errors.add(method, error)
@@ -255,6 +261,9 @@ class _TaskReporter:
 
     def report_metric(self, name: str, value: Any) -> None:
         self.metrics.report(name, value)
+
+    def ack_failed(self, error: BaseException) -> None:
+        self.shell.failed(self.slot, "ack", error, None)
 
     def batch_failed(self, error: Exception, tups: list[Tuple]) -> Verdict:
         if self.shell.spec.on_error == "exit":

@@ -26,6 +26,8 @@ pub enum EmitError<P: Key> {
     /// The task chosen runs in another worker: pack the payload (which may run any code, so not in here), and go on with
     /// [`Desk::emit_abroad`].
     Abroad(P, TaskId),
+    /// The same where several may get a copy: go on with [`Desk::emit_to`].
+    PerhapsAbroad(P),
 }
 
 /// What a component works with during a call: everything of its loop but the components themselves.
@@ -333,11 +335,11 @@ impl<K: Kit> Desk<K> {
         true
     }
 
-    /// The next tree of this executor's that has ended; None when all were taken, or what the spout emitted when told
-    /// of the last one finds no room.
+    /// The next tree of this executor's that has ended; None when all were taken, or too much of what it emitted finds
+    /// no room.
     #[inline(always)]
     pub fn next_settled(&mut self) -> Option<Finished<K::Token>> {
-        if self.held_back() > 0 || self.shared.is_stopping() {
+        if !self.traffic.is_below(self.executor) || self.shared.is_stopping() {
             return None;
         }
         let finished = self.settled[self.executor].pop()?;
@@ -427,6 +429,9 @@ impl<K: Kit> Desk<K> {
                 self.left = 0;
             }
             return Ok(());
+        }
+        if !payload.is_packed() && self.goes_abroad(slot, stream) {
+            return Err(EmitError::PerhapsAbroad(payload));
         }
         self.emit_to(slot, stream, payload, None, anchor, None, &[])
             .map(drop)

@@ -230,7 +230,8 @@ impl<K: Kit> Loop<K> {
         let had = self.desk.traffic.held_back(index);
         let mut free = self.desk.traffic.flush(index);
         let mut busy = self.desk.traffic.held_back(index) != had;
-        if free && !self.desk.settled[index].is_empty() {
+        // Not only when the outbox is empty: while other threads emit without end, it never is.
+        if self.desk.traffic.is_below(index) && !self.desk.settled[index].is_empty() {
             free = self.tell_settled(index)?;
             busy = true;
         }

@@ -60,6 +60,8 @@ pub struct Gauge {
     inbox: AtomicUsize,
     /// On the way to it from other threads.
     coming: AtomicUsize,
+    /// In its outbox, when it last tried to empty that; written by its own thread.
+    unsent: AtomicUsize,
     /// Somebody waits for room.
     awaited: AtomicBool,
     /// The loop in the topology that it is part of; 0 for none.
@@ -70,6 +72,16 @@ impl Gauge {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.inbox.load(Ordering::SeqCst) + self.coming.load(Ordering::SeqCst)
+    }
+
+    /// What the executor emitted that found no room yet.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_unsent(&self, tuples: usize) {
+        self.unsent.store(tuples, Ordering::Relaxed);
     }
 
     pub(crate) fn expect(&self, tuples: usize) {

@@ -229,7 +229,9 @@ impl<K: Kit> Traffic<K> {
                 }
             }
         }
-        let empty = self.ends[from].outbox.is_empty();
+        let unsent = self.ends[from].outbox.len();
+        self.shared.gauges[self.ends[from].number].set_unsent(unsent);
+        let empty = unsent == 0;
         if empty {
             self.ends[from].outbox.shrink(64 * self.high_water);
         } else {
@@ -313,6 +315,12 @@ impl<K: Kit> Traffic<K> {
     #[inline(always)]
     pub(super) fn held_back(&self, executor: usize) -> usize {
         self.ends[executor].outbox.len()
+    }
+
+    /// Does what the executor emits now find room, in its outbox at least?
+    #[inline(always)]
+    pub(super) fn is_below(&self, executor: usize) -> bool {
+        self.ends[executor].outbox.len() < self.high_water
     }
 
     /// Give an executor no turns for its input, or give them again.

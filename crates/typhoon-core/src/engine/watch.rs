@@ -125,3 +125,210 @@ impl Watchdog {
 fn waiting(wall: u64, cpu: u64) -> f64 {
     1.0 - (cpu as f64 / wall.max(1) as f64).min(1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Extent;
+    use crate::engine::{Clock, Component, Desk, Next, Stop};
+    use crate::flow::{Key, Parcel, Place};
+
+    /// Types for an engine in which nothing runs: only what its loops say of themselves is looked at.
+    enum Nothing {}
+
+    #[derive(Clone)]
+    enum NoPayload {}
+
+    impl Key for NoPayload {
+        type Error = ();
+        fn hash(&self, _: &[usize]) -> Result<u64, ()> {
+            match *self {}
+        }
+    }
+
+    impl Parcel for NoPayload {
+        fn pack(self) -> Option<Self> {
+            match self {}
+        }
+        fn is_packed(&self) -> bool {
+            match *self {}
+        }
+        fn packed(&self) -> &[u8] {
+            match *self {}
+        }
+        fn arrived(_: &[u8]) -> Self {
+            unreachable!("nothing is sent")
+        }
+    }
+
+    impl Clock for Nothing {
+        fn now(&self) -> u64 {
+            match *self {}
+        }
+    }
+
+    impl Kit for Nothing {
+        type Payload = NoPayload;
+        type Token = ();
+        type Request = ();
+        type Clock = Nothing;
+        type Component = Nothing;
+    }
+
+    impl Component<Nothing> for Nothing {
+        fn open(&mut self, _: &mut Desk<Nothing>) -> Result<(), Stop> {
+            match *self {}
+        }
+        fn ask(&mut self, _: &mut Desk<Nothing>, _: usize) -> Result<Next, Stop> {
+            match *self {}
+        }
+        fn process(&mut self, _: &mut Desk<Nothing>) -> Result<(), Stop> {
+            match *self {}
+        }
+        fn settled(&mut self, _: &mut Desk<Nothing>) -> Result<(), Stop> {
+            match *self {}
+        }
+        fn request(&mut self, _: &mut Desk<Nothing>, (): ()) -> Result<(), Stop> {
+            match *self {}
+        }
+        fn active(&mut self, _: &mut Desk<Nothing>, _: bool) -> Result<(), Stop> {
+            match *self {}
+        }
+        fn tick(&mut self) -> Option<NoPayload> {
+            match *self {}
+        }
+        fn close(&mut self, _: &mut Desk<Nothing>) {
+            match *self {}
+        }
+    }
+
+    const INTERVAL: u64 = 10_000_000;
+    const EXTENT: Extent = Extent {
+        lines: 1,
+        executors: 2,
+        workers: 0,
+        elsewhere: 0,
+        streams: 0,
+    };
+
+    /// One loop with two executors, seen by a watchdog.
+    struct Seen {
+        shared: Shared<Nothing>,
+        watchdog: Watchdog,
+        cpu: u64,
+        alone: [bool; 2],
+    }
+
+    impl Seen {
+        fn new() -> Self {
+            let place = |number| Place {
+                number,
+                ..Place::default()
+            };
+            let places = vec![place(0), place(1)];
+            Seen {
+                shared: Shared::new(places.into(), EXTENT, vec![]).unwrap(),
+                watchdog: Watchdog::new(1, 2, INTERVAL),
+                cpu: 0,
+                alone: [false; 2],
+            }
+        }
+
+        /// The next sample: whose turn it is, whether another call has begun, and the share of the time that was
+        /// computed.
+        fn sample(&mut self, executor: Option<u32>, another_call: bool, computed: f64) -> Vec<Held> {
+            let turn = executor.map_or(0, |number| number + 1);
+            self.shared.peers[0].status.turn.store(turn, Ordering::Relaxed);
+            if let Some(number) = executor.filter(|_| another_call) {
+                self.shared.figures[number as usize].calls.add(1);
+            }
+            self.cpu += (INTERVAL as f64 * computed) as u64;
+            self.watchdog.sample(&self.shared, &[self.cpu], &self.alone)
+        }
+    }
+
+    #[test]
+    fn one_call_is_named_once_after_half_a_second() {
+        let mut seen = Seen::new();
+        let mut found = Vec::new();
+        for number in 0..300 {
+            for held in seen.sample(Some(1), false, 0.25) {
+                found.push((number, held));
+            }
+        }
+        let [(number, held)] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert_eq!((*number, held.executor, held.line), (50, 1, 0));
+        assert_eq!(held.call_seconds, Some(0.5));
+        assert!((held.waiting - 0.75).abs() < 0.01);
+        // The next long call is another story.
+        seen.sample(None, false, 0.0);
+        assert_eq!(
+            (0..60)
+                .map(|_| seen.sample(Some(1), false, 1.0).len())
+                .sum::<usize>(),
+            1
+        );
+    }
+
+    #[test]
+    fn short_calls_that_wait_are_named_at_the_end_of_the_window() {
+        let mut seen = Seen::new();
+        let mut found = Vec::new();
+        for number in 0..2 * WINDOW {
+            // In 93 of 100 samples it is in a call, each time in another one, and computes a tenth of the time.
+            let executor = (number % 100 < 93).then_some(0);
+            found.extend(
+                seen.sample(executor, true, 0.1)
+                    .into_iter()
+                    .map(|held| (number, held)),
+            );
+        }
+        let named: Vec<_> = found
+            .iter()
+            .map(|(number, held)| (*number, held.executor, held.line))
+            .collect();
+        assert_eq!(named, [(WINDOW - 1, 0, 0), (2 * WINDOW - 1, 0, 0)]);
+        for (_, held) in found {
+            assert!((held.share - 0.93).abs() < 1e-9);
+            assert_eq!(held.call_seconds, None);
+            assert!((held.waiting - 0.9).abs() < 0.01);
+        }
+    }
+
+    #[test]
+    fn who_computes_in_short_calls_is_not_named() {
+        let mut seen = Seen::new();
+        let found: usize = (0..WINDOW).map(|_| seen.sample(Some(0), true, 1.0).len()).sum();
+        assert_eq!(found, 0);
+    }
+
+    #[test]
+    fn half_of_the_window_is_not_more_than_half() {
+        let mut seen = Seen::new();
+        let turn = |number: u32| number.is_multiple_of(2).then_some(0);
+        let found: usize = (0..WINDOW).map(|n| seen.sample(turn(n), true, 0.0).len()).sum();
+        assert_eq!(found, 0);
+    }
+
+    #[test]
+    fn a_window_begins_anew() {
+        let mut seen = Seen::new();
+        let waits = |number: u32| (number < WINDOW).then_some(0);
+        let found: Vec<u32> = (0..2 * WINDOW)
+            .filter(|number| !seen.sample(waits(*number), true, 0.0).is_empty())
+            .collect();
+        assert_eq!(found, [WINDOW - 1]);
+    }
+
+    #[test]
+    fn a_thread_of_its_own_may_wait() {
+        let mut seen = Seen::new();
+        seen.alone = [true; 2];
+        let found: usize = (0..WINDOW)
+            .map(|n| seen.sample(Some(0), n % 200 == 0, 0.0).len())
+            .sum();
+        assert_eq!(found, 0);
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use super::message::TupleWriter;
 use super::{Garbled, Message};
 use crate::ack::Lineage;
-use crate::engine::{Cause, Kit, Mail, Shared, WINDOW};
+use crate::engine::{Cause, Gauge, Kit, Mail, Shared, WINDOW};
 use crate::flow::{Envelope, Places, TaskId};
 
 /// What is to be sent to one worker; the urgent lane may overtake the other.
@@ -178,8 +178,8 @@ impl<K: Kit> Exchange<K> {
         }
         // After it is in a mailbox, where it is seen.
         side.received.fetch_add(1, Ordering::SeqCst);
-        let enough = |owed: &u32| *owed as usize >= self.worth();
-        Ok(owed(side).values().any(enough))
+        let enough = |(number, owed): (&u32, &u32)| *owed as usize >= self.least(*number);
+        Ok(owed(side).iter().any(enough))
     }
 
     /// Messages sent to and received from each worker in the present session, credits and marks apart. From any thread.
@@ -284,9 +284,15 @@ impl<K: Kit> Exchange<K> {
         }
     }
 
-    /// So much credit is worth a message.
-    fn worth(&self) -> usize {
-        (WINDOW * self.high_water / 16).max(1)
+    /// So much credit for an executor is worth a message. Who feeds a ring looks at all its members together: less for
+    /// each, the more there are.
+    fn least(&self, number: u32) -> usize {
+        let ring = self.shared.gauges[number as usize].ring.load(Ordering::Relaxed);
+        let part = match ring {
+            0 => WINDOW * self.high_water / 16,
+            ring => self.high_water / (4 * self.shared.rings[ring as usize].len()),
+        };
+        part.max(1)
     }
 
     /// A message that gives credit for what came, for executors that have room and are owed enough to be worth it.
@@ -297,24 +303,36 @@ impl<K: Kit> Exchange<K> {
         }
         let mut list = Vec::new();
         owed.retain(|number, count| {
-            let gauge = &self.shared.gauges[*number as usize];
-            let ring = gauge.ring.load(Ordering::Relaxed) != 0;
-            let least = if ring { 1 } else { self.worth() };
-            if (*count as usize) < least {
+            if (*count as usize) < self.least(*number) {
                 return true;
             }
-            // Half of the window: the other half is on its way meanwhile.
-            let most = (WINDOW * self.high_water).div_ceil(2);
-            if gauge.queued() >= most && !ring {
-                gauge.wait();
-                if gauge.queued() >= most {
-                    return true;
-                }
+            if !self.has_room(*number) {
+                return true;
             }
             list.push((self.names[*number as usize], *count));
             false
         });
         (!list.is_empty()).then(|| Message::<K::Payload>::Credit(list).write())
+    }
+
+    /// Does an executor of ours have room, or will somebody ring when it has? The members of a ring in this worker are
+    /// looked at together; those elsewhere wait for nobody, so these here come to an end.
+    fn has_room(&self, number: u32) -> bool {
+        let own = &self.shared.gauges[..self.names.len()];
+        let gauge = &own[number as usize];
+        let ring = &self.shared.rings[gauge.ring.load(Ordering::Relaxed) as usize];
+        let members = || ring.iter().filter_map(|member| own.get(*member));
+        let room = || match ring.is_empty() {
+            // Half of the window: the other half is on its way meanwhile.
+            true => gauge.queued() < (WINDOW * self.high_water).div_ceil(2),
+            false => members().map(Gauge::queued).sum::<usize>() < self.high_water,
+        };
+        if room() {
+            return true;
+        }
+        gauge.wait();
+        members().for_each(Gauge::wait);
+        room()
     }
 
     fn credited(&self, worker: u16, list: Vec<(TaskId, u32)>) {

@@ -1,10 +1,10 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use typhoon_core::ack::{Edges, Finished, Lineage, Root};
 use typhoon_core::engine::{Anchor, Anchors, Desk, EmitError, Input, Next};
-use typhoon_core::flow::{Envelope, STREAM_TICK};
+use typhoon_core::flow::{Envelope, Parcel, Pick, STREAM_TICK};
 
 use super::truth::{Truth, roots};
 use super::{Row, SimKit};
@@ -27,17 +27,32 @@ pub struct Temper {
     pub depth: i64,
 }
 
-/// Says in which order a task emitted.
-fn stamped(stamps: &mut HashMap<usize, i64>, slot: usize, depth: i64) -> Row {
-    let stamp = stamps.entry(slot).or_insert(0);
+/// Says in which order a task emitted, in this start of it.
+fn stamped(stamps: &mut HashMap<usize, i64>, start: u64, slot: usize, depth: i64) -> Row {
+    let stamp = stamps.entry(slot).or_insert((start << 32) as i64);
     *stamp += 1;
     Row::ints(&[*stamp, depth])
 }
 
-/// Emit on the first stream; the number of copies.
+/// Emit on the first stream, each way in turn; the number of copies.
 fn emit<A: Anchor>(desk: &mut Desk<SimKit>, slot: usize, row: Row, mut anchor: A) -> usize {
-    match desk.emit_to(slot, 0, row, None, &mut anchor, None, &[]) {
-        Ok(tasks) => tasks.len(),
+    let routes = &desk.outlet(slot, 0).routes;
+    let single = matches!(routes.as_slice(), [route] if !matches!(route.pick, Pick::All));
+    let copies = if single && row.int(0) % 2 == 0 {
+        match desk.emit(slot, 0, row, &mut anchor) {
+            Err(EmitError::Abroad(row, target)) => {
+                desk.emit_abroad(slot, 0, row.pack().unwrap(), &mut anchor, target)
+            }
+            other => other,
+        }
+        .map(|()| 1)
+    } else {
+        let packed = desk.goes_abroad(slot, 0).then(|| row.clone().pack().unwrap());
+        let tasks = desk.emit_to(slot, 0, row, packed, &mut anchor, None, &[]);
+        tasks.map(|tasks| tasks.len())
+    };
+    match copies {
+        Ok(copies) => copies,
         Err(EmitError::Full) => 0,
         Err(error) => panic!("{error:?}"),
     }
@@ -47,8 +62,15 @@ pub struct Spout {
     pub truth: Rc<RefCell<Truth>>,
     pub dice: Edges,
     pub tasks: Vec<u32>,
-    /// Trees of each task.
+    /// Trees of each task, and those that it begins when it is requested to.
     pub left: Vec<u64>,
+    pub again: u64,
+    /// In a thousand: how often it emits a tuple that is in no tree.
+    pub loose: usize,
+    /// A spout without trees left has no more data.
+    pub over: Rc<Cell<bool>>,
+    /// Which start of a worker this is of, among all of the topology.
+    pub start: u64,
     stamps: HashMap<usize, i64>,
 }
 
@@ -60,41 +82,49 @@ impl Spout {
             dice: Edges::new(seed),
             tasks,
             left,
+            again: trees,
+            loose: 100,
+            over: Rc::new(Cell::new(true)),
+            start: 0,
             stamps: HashMap::new(),
         }
     }
 
     pub fn next_tuple(&mut self, desk: &mut Desk<SimKit>, slot: usize) -> Next {
         if self.left[slot] == 0 {
-            return Next::Done;
+            return self.nothing();
         }
         if self.dice.below(10) == 0 {
             return Next::More;
         }
-        if self.dice.below(10) == 0 {
+        if self.dice.below(1000) < self.loose {
             emit(
                 desk,
                 slot,
-                stamped(&mut self.stamps, slot, 0),
+                stamped(&mut self.stamps, self.start, slot, 0),
                 Input(&Lineage::NONE, &mut 0),
             );
             return Next::More;
         }
-        let token = u64::from(self.tasks[slot]) << 32 | self.left[slot];
+        let token = self.truth.borrow_mut().token(self.tasks[slot], self.start);
         self.left[slot] -= 1;
         let root = desk.open_tree(slot, token).unwrap();
         self.truth.borrow_mut().began(root, token);
         let mut made = 0;
-        let row = stamped(&mut self.stamps, slot, 0);
+        let row = stamped(&mut self.stamps, self.start, slot, 0);
         let copies = emit(desk, slot, row, Input(&Lineage::one(root, 0), &mut made));
         self.truth.borrow_mut().sent(&HashSet::from([root]), copies);
         desk.seal(root, made);
         self.truth.borrow_mut().fullest_outbox.max_with(desk.held_back());
         if self.left[slot] == 0 {
-            Next::Done
+            self.nothing()
         } else {
             Next::More
         }
+    }
+
+    fn nothing(&self) -> Next {
+        if self.over.get() { Next::Done } else { Next::More }
     }
 
     pub fn settled(&mut self, finished: &Finished<u64>) {
@@ -123,6 +153,10 @@ pub struct Bolt {
     pub truth: Rc<RefCell<Truth>>,
     pub dice: Edges,
     pub temper: Temper,
+    /// As that of a spout.
+    pub start: u64,
+    /// Called in the midst of its calls: what other threads do meanwhile.
+    pub meanwhile: Rc<dyn Fn()>,
     held: Vec<Held>,
     /// Of tuples that were settled long ago, for a late word about them.
     past: Vec<Lineage>,
@@ -135,6 +169,8 @@ impl Bolt {
             truth,
             dice: Edges::new(seed),
             temper,
+            start: 0,
+            meanwhile: Rc::new(|| {}),
             held: vec![],
             past: vec![],
             stamps: HashMap::new(),
@@ -167,9 +203,13 @@ impl Bolt {
             desk.ticked(slot);
             return self.let_go(desk);
         }
-        self.truth
-            .borrow_mut()
-            .arrived(way.source(), way.destination(), payload.int(0));
+        (self.meanwhile)();
+        // What was sent on has been overtaken.
+        if !way.is_forwarded() {
+            self.truth
+                .borrow_mut()
+                .arrived(way.source(), (way.destination(), self.start), payload.int(0));
+        }
         if self.luck(self.temper.reset) {
             desk.reset_timeout(&lineage);
             self.past.iter().for_each(|past| desk.reset_timeout(past));
@@ -207,7 +247,7 @@ impl Bolt {
     fn finish_one(&mut self, desk: &mut Desk<SimKit>) {
         let mut held = self.held.swap_remove(self.dice.below(self.held.len()));
         for _ in 0..self.children(desk, &held) {
-            let row = stamped(&mut self.stamps, held.slot, held.depth + 1);
+            let row = stamped(&mut self.stamps, self.start, held.slot, held.depth + 1);
             let copies = match held.lineage.single() {
                 Some(_) => emit(desk, held.slot, row, Input(&held.lineage, &mut held.made)),
                 None => {
@@ -225,6 +265,7 @@ impl Bolt {
     }
 
     fn ack(&mut self, desk: &mut Desk<SimKit>, held: Held) {
+        (self.meanwhile)();
         self.truth.borrow_mut().acked(roots(&held.lineage));
         desk.ack(&held.lineage, held.made);
         if self.past.len() < 20 {
@@ -257,7 +298,7 @@ impl Bolt {
         let copies = emit(
             desk,
             slot,
-            stamped(&mut self.stamps, slot, depth),
+            stamped(&mut self.stamps, self.start, slot, depth),
             Anchors(&mut anchors),
         );
         self.truth.borrow_mut().sent(&all, copies);
@@ -280,7 +321,7 @@ impl Bolt {
             let copies = emit(
                 desk,
                 slot,
-                stamped(&mut self.stamps, slot, depth),
+                stamped(&mut self.stamps, self.start, slot, depth),
                 Input(&Lineage::one(root, 0), &mut made),
             );
             self.truth.borrow_mut().sent(&HashSet::from([root]), copies);

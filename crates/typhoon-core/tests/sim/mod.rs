@@ -37,9 +37,9 @@ impl Clock for SimClock {
     }
 }
 
-/// A small tuple. A float cannot be a key.
+/// A small tuple, and its bytes once it has been packed. A float cannot be a key.
 #[derive(Debug, Clone)]
-pub struct Row(Arc<[Value]>);
+pub struct Row(Arc<[Value]>, Option<Arc<[u8]>>);
 
 impl Row {
     pub fn ints(values: &[i64]) -> Self {
@@ -56,7 +56,7 @@ impl Row {
 
 impl Values for Row {
     fn from_values(values: Vec<Value>) -> Self {
-        Row(values.into())
+        Row(values.into(), None)
     }
 
     fn at<R>(&self, position: usize, read: impl FnOnce(Option<&Value>) -> R) -> R {
@@ -64,23 +64,28 @@ impl Values for Row {
     }
 }
 
+/// Only whole numbers travel.
 impl Parcel for Row {
     type Store = ();
 
     fn pack(self) -> Option<Self> {
-        Some(self)
+        let bytes: Vec<u8> = (0..self.0.len())
+            .flat_map(|position| self.int(position).to_le_bytes())
+            .collect();
+        Some(Row(self.0, Some(bytes.into())))
     }
 
     fn is_packed(&self) -> bool {
-        false
+        self.1.is_some()
     }
 
     fn packed(&self) -> &[u8] {
-        &[]
+        self.1.as_deref().unwrap_or_default()
     }
 
-    fn arrived(_: &[u8], _: &mut ()) -> Self {
-        Row(Arc::default())
+    fn arrived(bytes: &[u8], _: &mut ()) -> Self {
+        let int = |number: &[u8; 8]| Value::Int(i64::from_le_bytes(*number));
+        Row(bytes.as_chunks().0.iter().map(int).collect(), Some(bytes.into()))
     }
 
     fn store(_: usize) {}
@@ -182,8 +187,10 @@ impl Component<SimKit> for Sim {
     }
 
     fn request(&mut self, desk: &mut Desk<SimKit>, (): ()) -> Result<(), Stop> {
-        if let Sim::Bolt(bolt) = self {
-            bolt.let_go(desk);
+        match self {
+            Sim::Bolt(bolt) => bolt.let_go(desk),
+            Sim::Spout(spout) => spout.left.fill(spout.again),
+            Sim::Native(..) | Sim::Play(_) => {}
         }
         Ok(())
     }

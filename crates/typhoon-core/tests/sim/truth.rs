@@ -3,7 +3,6 @@ use std::collections::{HashMap, HashSet};
 use typhoon_core::ack::{Finished, Lineage, Outcome, Root};
 
 /// What really happened: for each tree the tuples that were sent and not acked, and how it ended.
-#[derive(Default)]
 pub struct Truth {
     /// Tuples that were sent and not acked, by tree or relay.
     open: HashMap<Root, i64>,
@@ -13,8 +12,14 @@ pub struct Truth {
     /// The trees of each input of a relay.
     relays: HashMap<Root, Vec<Vec<Root>>>,
     pub ended: HashMap<u64, Outcome>,
-    /// The last stamp by source and destination.
-    stamps: HashMap<(u32, u32), i64>,
+    /// The last stamp by source and destination, the latter in one start of its worker.
+    stamps: HashMap<(u32, (u32, u64)), i64>,
+    /// Nothing gets lost.
+    pub calm: bool,
+    /// Trees that began while it was calm.
+    begun_in_calm: HashSet<Root>,
+    /// Trees that began, tuples that came, acks and fails.
+    pub acts: u64,
     /// The fullest that an inbox or an outbox was.
     pub fullest_inbox: usize,
     pub fullest_outbox: usize,
@@ -26,13 +31,48 @@ pub fn roots(lineage: &Lineage) -> Vec<Root> {
     roots
 }
 
+impl Default for Truth {
+    fn default() -> Self {
+        Truth {
+            open: HashMap::new(),
+            tokens: HashMap::new(),
+            spoiled: HashSet::new(),
+            relays: HashMap::new(),
+            ended: HashMap::new(),
+            stamps: HashMap::new(),
+            calm: true,
+            begun_in_calm: HashSet::new(),
+            acts: 0,
+            fullest_inbox: 0,
+            fullest_outbox: 0,
+        }
+    }
+}
+
 impl Truth {
+    /// A name for the next tree of a task, in this start of its worker.
+    pub fn token(&self, task: u32, start: u64) -> u64 {
+        u64::from(task) << 32 | start << 24 | self.tokens.len() as u64
+    }
+
+    /// Trees that were begun in a start of a worker, and how many of them have not ended.
+    pub fn begun(&self, start: u64) -> (usize, usize) {
+        let of_start = self.tokens.keys().filter(|token| *token >> 24 & 0xFF == start);
+        of_start.fold((0, 0), |(all, open), token| {
+            (all + 1, open + usize::from(!self.ended.contains_key(token)))
+        })
+    }
+
     pub fn began(&mut self, root: Root, token: u64) {
+        self.acts += 1;
         assert!(self.tokens.insert(token, root).is_none());
         assert!(
             self.open.insert(root, 0).is_none(),
             "{root:?} was handed out twice"
         );
+        if self.calm {
+            self.begun_in_calm.insert(root);
+        }
     }
 
     pub fn began_relay(&mut self, root: Root, inputs: &[(Lineage, u64)]) {
@@ -52,6 +92,7 @@ impl Truth {
     }
 
     pub fn acked(&mut self, roots: Vec<Root>) {
+        self.acts += 1;
         for root in roots {
             let open = self.open.get_mut(&root).unwrap();
             *open -= 1;
@@ -65,6 +106,7 @@ impl Truth {
     }
 
     pub fn spoiled(&mut self, roots: Vec<Root>) {
+        self.acts += 1;
         for root in roots {
             self.spoiled.insert(root);
             for input in self.relays.remove(&root).unwrap_or_default() {
@@ -86,14 +128,20 @@ impl Truth {
                 !self.spoiled.contains(&root),
                 "{token:x} was acked though a tuple of it was not"
             );
+        } else if outcome != Outcome::TimedOut && self.begun_in_calm.contains(&root) && self.calm {
+            assert!(
+                self.spoiled.contains(&root),
+                "{token:x}: {outcome:?} without a reason"
+            );
         }
     }
 
-    pub fn arrived(&mut self, source: u32, destination: u32, stamp: i64) {
+    pub fn arrived(&mut self, source: u32, destination: (u32, u64), stamp: i64) {
+        self.acts += 1;
         if let Some(before) = self.stamps.insert((source, destination), stamp) {
             assert!(
                 before < stamp,
-                "{source} -> {destination}: {stamp} came after {before}"
+                "{source} -> {destination:?}: {stamp} came after {before}"
             );
         }
     }

@@ -90,7 +90,7 @@ impl Builder {
         })
     }
 
-    pub(super) fn build(mut self, py: Python<'_>, plan: WorkerPlan, clock: WorkerClock) -> PyResult<Engine> {
+    pub(super) fn build(mut self, py: Python<'_>, plan: &WorkerPlan, clock: WorkerClock) -> PyResult<Engine> {
         let executors = self.shared.figures.len();
         let (mut alone, mut places) = (vec![false; executors], vec![(0, 0); executors]);
         let mut lines = Vec::new();
@@ -113,26 +113,33 @@ impl Builder {
                     tasks: executor.tasks.iter().map(|task| task.id).collect(),
                     outlets,
                     max_pending: executor.max_pending,
-                    tick: executor.tick.map(Duration::from_secs_f64),
+                    tick: executor
+                        .tick
+                        .map(|tick| seconds("the tick interval", tick))
+                        .transpose()?,
                 });
                 let place = (line, local);
                 let surroundings = (&wake_on, aside.as_ref(), &clock);
-                components.push(self.component(py, &plan, executor, place, surroundings)?);
+                components.push(self.component(py, plan, executor, place, surroundings)?);
             }
             let core_plan = Plan {
                 line: line as u16,
                 worker: plan.options.worker,
                 incarnation: plan.options.incarnation,
                 executors: plans,
-                message_timeout: plan.options.message_timeout.map(Duration::from_secs_f64),
+                message_timeout: plan
+                    .options
+                    .message_timeout
+                    .map(|timeout| seconds("the message time-out", timeout))
+                    .transpose()?,
                 high_water: plan.options.high_water,
                 load_aware: plan.options.load_aware,
                 hard_limit: plan.options.hard_limit,
                 seed: self.draw(),
                 active: plan.options.active,
                 poll: (
-                    Duration::from_secs_f64(plan.options.poll.0),
-                    Duration::from_secs_f64(plan.options.poll.1),
+                    seconds("the pause of an idle spout", plan.options.poll.0)?,
+                    seconds("the pause of a spout that is idle for long", plan.options.poll.1)?,
                 ),
                 timed_every: plan.options.timed_every,
             };
@@ -158,6 +165,7 @@ impl Builder {
             alone,
             places,
             clock,
+            nothing: py.eval(c"lambda: None", None, None)?.unbind(),
         })
     }
 
@@ -315,6 +323,12 @@ pub(super) fn place_elsewhere(
             };
         }
     }
+}
+
+/// A number of seconds out of the plan; `what` it is for.
+fn seconds(what: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|error| PyValueError::new_err(format!("{what} is {value} seconds: {error}")))
 }
 
 /// A ready-made component by name.

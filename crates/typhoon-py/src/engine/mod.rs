@@ -21,7 +21,7 @@ use crate::clock::{self, WorkerClock};
 use crate::component::{Kit, Request};
 use crate::errors;
 use crate::handle::Aside;
-use crate::outward::receive;
+use crate::outward::{receive, runs_a_line};
 use crate::plan::WorkerPlan;
 use crate::python::Ref;
 use crate::stepper::Stepper;
@@ -30,6 +30,11 @@ use links::Ends;
 
 /// Between two looks of the watchdog.
 const GLANCE: Duration = Duration::from_millis(10);
+/// A line that is busy without running any Python code looks this often whether another thread wants the GIL.
+const OFFER: u64 = 1_000_000;
+
+/// For each route of a stream: the targets, and how many of them are near.
+type RouteTargets = Vec<(Vec<u32>, usize)>;
 
 type WakeOn = Arc<Mutex<Vec<(RawFd, usize)>>>;
 
@@ -68,6 +73,8 @@ pub struct Engine {
     links: Mutex<Option<(Arc<Ends>, Links)>>,
     watching: AtomicBool,
     watchdog: Mutex<Watchdog>,
+    /// A Python function that does nothing (see [`Engine::offer`]).
+    nothing: Py<PyAny>,
 }
 
 #[pymethods]
@@ -80,7 +87,9 @@ impl Engine {
         let clock = fake_time.map_or(WorkerClock::Real, |time| {
             WorkerClock::Fake(Arc::new(AtomicU64::new(time)))
         });
-        Builder::new(py, &plan)?.build(py, plan, clock)
+        let build = || Builder::new(py, &plan)?.build(py, &plan, clock);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(build))
+            .unwrap_or_else(|panic| Err(errors::panicked(py, panic.as_ref())))
     }
 
     /// Run one line until the engine is stopped. Raises if the engine itself failed.
@@ -97,6 +106,7 @@ impl Engine {
             (looped, Arc::clone(&line.wake_on), line.detached)
         };
         prepare_thread(&self.cpu_clocks[line]);
+        runs_a_line(true);
         let mut drive = |py: Option<Python<'_>>| {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 self.drive(py, line, &mut looped, &wake_on)
@@ -111,6 +121,7 @@ impl Engine {
             self.shared.stop();
         }
         self.cpu_clocks[line].store(0, Ordering::Relaxed);
+        runs_a_line(false);
         drop(looped);
         self.shared.peers[line].hang_up();
         result.map_err(|panic| errors::panicked(py, panic.as_ref()))
@@ -186,7 +197,7 @@ impl Engine {
 
     /// Other workers run other executors from now on: where those are, and by number of our executors, by task, stream
     /// and route the targets and how many of them are near.
-    fn relayout(&self, elsewhere: Vec<(u16, Vec<u32>)>, routes: Vec<Vec<Vec<Vec<(Vec<u32>, usize)>>>>) {
+    fn relayout(&self, elsewhere: Vec<(u16, Vec<u32>)>, routes: Vec<Vec<Vec<RouteTargets>>>) {
         let lines = self.shared.lines;
         let mut places: Vec<_> = self.shared.places.to_vec();
         let ours = |place: &Place| usize::from(place.line) < lines;
@@ -323,11 +334,12 @@ impl Engine {
 
     /// The names (tup_ids) of a spout executor's pending tuples, oldest first. Empty if it does not answer in time.
     fn pending(&self, py: Python<'_>, executor: usize, timeout: f64) -> Vec<Py<PyAny>> {
+        let timeout = Duration::try_from_secs_f64(timeout).unwrap_or_default();
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let receiver = std::sync::Mutex::new(receiver);
         let (line, local) = self.places[executor];
         self.shared.peers[line].post(vec![Mail::Request(local, Request::Pending(sender))]);
-        let names = py.detach(|| receive(&receiver, Duration::from_secs_f64(timeout)));
+        let names = py.detach(|| receive(&receiver, timeout));
         names
             .unwrap_or_default()
             .iter()
@@ -341,7 +353,7 @@ impl Engine {
         if self.watching.swap(true, Ordering::SeqCst) {
             return Vec::new();
         }
-        let until = Instant::now() + Duration::from_secs_f64(seconds);
+        let until = Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let found = py.detach(|| {
             let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
             loop {
@@ -375,11 +387,14 @@ impl Engine {
     /// Open, step until stopped, close. `py` is None on a line without the GIL.
     fn drive(&self, py: Option<Python<'_>>, line: usize, looped: &mut Loop<Kit>, wake_on: &WakeOn) {
         let mut result = looped.open();
-        let mut checked = 0;
+        let (mut checked, mut offered) = (0, WorkerClock::Real.now());
         while result.is_ok() && !self.shared.is_stopping() {
             result = looped.step().map(|rest| {
                 let timeout = match rest {
                     Rest::Busy => {
+                        if let Some(py) = py {
+                            self.offer(py, &mut offered);
+                        }
                         checked += 1;
                         // A busy line looks at descriptors now and then, too.
                         if checked % 16 != 0
@@ -399,6 +414,24 @@ impl Engine {
             self.shared.stop();
         }
         looped.close();
+    }
+
+    /// Let others have the GIL if they want it: what Python code does by itself, and a round need not have run any.
+    ///
+    /// By a call and not by letting go of the GIL: who waits for it would see it move, and so never ask for it, and we
+    /// would have it back before the other thread is awake.
+    #[inline(always)]
+    fn offer(&self, py: Python<'_>, offered: &mut u64) {
+        let now = WorkerClock::Real.now();
+        if now.saturating_sub(*offered) < OFFER {
+            return;
+        }
+        *offered = now;
+        if let Err(error) = self.nothing.call0(py) {
+            // Somebody raises an exception in this thread.
+            error.write_unraisable(py, None);
+            self.shared.stop();
+        }
     }
 
     fn wait(

@@ -11,6 +11,7 @@ use typhoon_core::flow::{Parcel, STREAM_TICK};
 
 use super::{Executor, Verdict, attached};
 use crate::component::Kit;
+use crate::ran::ran;
 use crate::tuple::{State, TupleObject};
 
 /// Tuples that one call of `process_many` gets at most, and spares that a task keeps.
@@ -88,7 +89,10 @@ impl Executor {
         };
         handle.in_batch.store(task.auto_anchor, Ordering::Relaxed);
         // SAFETY: alive; GIL held.
-        let result = unsafe { method.call(task.object.as_ptr(), list.as_ptr()) };
+        let result = ran(
+            unsafe { method.call(task.object.as_ptr(), list.as_ptr()) },
+            "process_many",
+        );
         let mut verdict = Ok(());
         let (mut settle, mut failed) = (task.auto_ack, false);
         if result.is_null() {

@@ -11,13 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use typhoon_core::ack::Outcome;
 use typhoon_core::engine::{Desk, Stop};
 
 use crate::base;
 use crate::component::{Kit, Request, Token};
 use crate::handle::Handle;
+use crate::outward::Refused;
 use crate::payload::Payload;
 use crate::python::{Raw, Ref};
+use crate::ran::ran;
 use task::{Method, Task};
 
 /// The Python half of an executor, and its tasks.
@@ -121,6 +124,7 @@ impl Executor {
     fn call(&self, slot: usize, phase: &str, method: &Method, argument: Raw) -> Result<(), Stop> {
         // SAFETY: alive; GIL held.
         let result = unsafe { method.call(self.tasks[slot].object.as_ptr(), argument) };
+        let result = ran(result, phase);
         if result.is_null() {
             return match self.failed(slot, phase, None) {
                 Verdict::Exit => Err(Stop),
@@ -218,17 +222,25 @@ impl Executor {
                     Request::Emit(slot, foreign) => {
                         let py = attached();
                         let object = this.tasks[slot].object.as_ptr();
-                        if let Err(error) = foreign.perform(py, this.tasks[slot].handle(), desk, object) {
-                            error.restore(py);
-                            if matches!(this.failed(slot, "emit", None), Verdict::Exit) {
-                                return Err(Stop);
-                            }
+                        if let Err(refused) = foreign.perform(py, this.tasks[slot].handle(), desk, object) {
+                            this.refused(slot, refused)?;
                         }
                     }
                 }
             }
             Ok(())
         })
+    }
+
+    /// An emit of another thread was refused when its caller had gone on: that is reported, and the tuple has failed.
+    #[cold]
+    fn refused(&self, slot: usize, Refused { error, id }: Refused) -> Result<(), Stop> {
+        error.restore(attached());
+        match (self.failed(slot, "emit", None), id) {
+            (Verdict::Exit, _) => Err(Stop),
+            (_, Some(id)) => self.tell_of(slot, &id, Outcome::Failed, 0),
+            (_, None) => Ok(()),
+        }
     }
 
     pub fn notify(&mut self, desk: *mut Desk<Kit>, method: &str, active: bool) -> Result<(), Stop> {

@@ -12,6 +12,7 @@ use super::batch::BATCH;
 use super::{Executor, Verdict, attached};
 use crate::component::Kit;
 use crate::payload::Payload;
+use crate::ran::ran;
 use crate::tuple::{State, TupleObject};
 
 impl Executor {
@@ -170,7 +171,10 @@ impl Executor {
             self.went_away(desk);
         }
         // SAFETY: alive; GIL held.
-        let result = unsafe { task.main.call(task.object.as_ptr(), tuple.cast()) };
+        let result = ran(
+            unsafe { task.main.call(task.object.as_ptr(), tuple.cast()) },
+            "process",
+        );
         let mut verdict = Ok(());
         let (mut settle, mut failed) = (task.auto_ack && !goes_on, false);
         if result.is_null() {

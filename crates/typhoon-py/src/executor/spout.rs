@@ -12,6 +12,7 @@ use typhoon_core::engine::{Cause, Desk, Next, Stop};
 use super::{Executor, Method, Verdict, attached};
 use crate::component::{Kept, Kit, Token};
 use crate::python::Ref;
+use crate::ran::ran;
 
 impl Executor {
     pub fn ask(&mut self, desk: *mut Desk<Kit>, slot: usize) -> Result<Next, Stop> {
@@ -20,7 +21,10 @@ impl Executor {
             while unsafe { (*desk).wants(slot) } {
                 let task = &this.tasks[slot];
                 // SAFETY: alive; GIL held.
-                let result = unsafe { task.main.call(task.object.as_ptr(), ptr::null_mut()) };
+                let result = ran(
+                    unsafe { task.main.call(task.object.as_ptr(), ptr::null_mut()) },
+                    "next_tuple",
+                );
                 if result.is_null() {
                     if this.no_tuple(slot)? == Next::Done {
                         return Ok(Next::Done);
@@ -101,17 +105,23 @@ impl Executor {
                 false => kept.id.clone(),
             },
         };
+        // SAFETY: lent; no Python code runs.
+        self.tell_of(slot, &id, outcome, unsafe { (*desk).cause() })
+    }
+
+    /// Tell the spout what became of the tuple of this name; if it was lost, by which cause.
+    #[inline(always)]
+    pub(super) fn tell_of(&self, slot: usize, id: &Ref, outcome: Outcome, cause: Cause) -> Result<(), Stop> {
         let task = &self.tasks[slot];
         if outcome != Outcome::Acked
-            && let Err(error) = task.handle().expect_replay(attached(), &id)
+            && let Err(error) = task.handle().expect_replay(attached(), id)
         {
             error.write_unraisable(attached(), None);
         }
         let (phase, method) = match outcome {
             Outcome::Acked => ("ack", &task.ack),
             Outcome::Failed | Outcome::TimedOut => ("fail", &task.fail),
-            // SAFETY: lent; no Python code runs.
-            Outcome::Lost => return self.tell_lost(slot, &id, unsafe { (*desk).cause() }),
+            Outcome::Lost => return self.tell_lost(slot, id, cause),
         };
         match method {
             Some(method) => self.call(slot, phase, method, id.as_ptr()),
@@ -161,7 +171,7 @@ impl Executor {
             .unwrap_or(0)
             + 1;
         let _ = failures.set_item(&id, count);
-        count >= limit.max(1)
+        count >= limit
     }
 
     pub(super) fn bury(&self, slot: usize, kept: &Kept) -> Result<(), Stop> {

@@ -109,7 +109,8 @@ impl Task {
         spout: bool,
         counts: bool,
     ) -> PyResult<Self> {
-        let method = |name: &str| match object.hasattr(name)? {
+        // What the class has: an instance that passes on what it does not know seems to have everything.
+        let method = |name: &str| match object.get_type().hasattr(name)? {
             true => Method::of(&object, name).map(Some),
             false => Ok(None),
         };

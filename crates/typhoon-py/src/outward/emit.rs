@@ -24,6 +24,7 @@ use crate::errors;
 use crate::handle::Handle;
 use crate::payload::Payload;
 use crate::python::{Raw, Ref, guarded, none};
+use crate::ran::must_have_run;
 use crate::tuple::{State, TupleObject};
 
 static TUP_ID: OnceLock<Ref> = OnceLock::new();
@@ -70,6 +71,7 @@ pub fn route<A: Anchor>(
         Err(EmitError::Abroad(payload, target)) => {
             emit_abroad(py, handle, index, &payload, &mut anchor, target)?
         }
+        Err(EmitError::PerhapsAbroad(payload)) => emit_copies(py, handle, index, payload, &mut anchor)?,
         result => (desk, result),
     };
     if handle.threaded {
@@ -81,6 +83,9 @@ pub fn route<A: Anchor>(
     }
 }
 
+/// The desk that is there now, since any code may have run, and what sending came to.
+type Sent = (*mut Desk<Kit>, Result<(), EmitError<Payload>>);
+
 /// The task chosen runs in another worker.
 #[inline(never)]
 fn emit_abroad<A: Anchor>(
@@ -90,7 +95,7 @@ fn emit_abroad<A: Anchor>(
     payload: &Payload,
     anchor: &mut A,
     target: TaskId,
-) -> PyResult<(*mut Desk<Kit>, Result<(), EmitError<Payload>>)> {
+) -> PyResult<Sent> {
     let packed = packed(py, handle, &handle.streams[index], payload)?;
     let desk = desk_again(py, handle)?;
     // SAFETY: as in `route`.
@@ -99,6 +104,25 @@ fn emit_abroad<A: Anchor>(
         (*desk).emit_abroad(handle.slot, index, packed, anchor, target)
     };
     Ok((desk, result))
+}
+
+/// Several tasks get a copy, some of them in other workers.
+#[inline(never)]
+fn emit_copies<A: Anchor>(
+    py: Python<'_>,
+    handle: &Handle,
+    index: usize,
+    payload: Payload,
+    anchor: &mut A,
+) -> PyResult<Sent> {
+    let packed = packed(py, handle, &handle.streams[index], &payload)?;
+    let desk = desk_again(py, handle)?;
+    // SAFETY: as in `route`.
+    let result = unsafe {
+        handle.sit(desk);
+        (*desk).emit_to(handle.slot, index, payload, Some(packed), anchor, None, &[])
+    };
+    Ok((desk, result.map(drop)))
 }
 
 /// The desk, after Python code has run in the middle of an emit: it may be another, or none.
@@ -116,12 +140,14 @@ pub fn wait_for_room(py: Python<'_>, handle: &Handle, desk: *mut Desk<Kit>) {
         if (*desk).held_back() < handle.high_water {
             return;
         }
+        handle.waits_for_room.store(true, Ordering::Relaxed);
         while !(*desk).relieve() && (*desk).held_back() >= handle.high_water && !handle.shared.is_stopping() {
             let Some(waker) = handle.shared.peers[handle.line].waker() else {
-                return;
+                break;
             };
             py.detach(|| waker.wait(Some(Duration::from_millis(5)), &[]));
         }
+        handle.waits_for_room.store(false, Ordering::Relaxed);
     }
 }
 
@@ -232,7 +258,11 @@ pub fn spout_send(
     let id = checked_id(py, handle, id)?;
     if !handle.acking {
         let tasks = send(py, handle, desk, index, values, untracked, extras)?;
-        object(py, slf).call_method1("ack", (id.bind(py),))?;
+        if let Err(error) = ack_at_once(py, slf, &id) {
+            // Not the emit's to raise: it has happened, and next_tuple would seem to have failed, or to have no more data.
+            let reporter = object(py, slf).getattr("_reporter")?;
+            reporter.call_method1("ack_failed", (error.into_value(py),))?;
+        }
         if let Some(watch) = handle.is_watched().then(|| handle.watch()).flatten() {
             watch.bind(py).call_method1("acked_at_once", (id.bind(py),))?;
         }
@@ -283,6 +313,12 @@ fn keep(py: Python<'_>, handle: &Handle, index: usize, values: Raw, id: Ref) -> 
         values,
         stream: index,
     })))
+}
+
+/// Without acking a spout is told inside emit.
+fn ack_at_once(py: Python<'_>, slf: Raw, id: &Ref) -> PyResult<()> {
+    let given = object(py, slf).call_method1("ack", (id.bind(py),))?;
+    must_have_run(py, "ack", given)
 }
 
 #[cold]

@@ -1,8 +1,9 @@
 //! Emits by threads that do not run the component: handed in, and carried out on the owner's thread.
 
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::ffi;
@@ -32,7 +33,30 @@ pub struct Foreign {
     lineage: Lineage,
     token: Option<Ref>,
     direct: Option<TaskId>,
-    reply: Option<std::sync::mpsc::SyncSender<Vec<TaskId>>>,
+    reply: Option<Reply>,
+}
+
+/// Where the task ids go to, or what refused the emit.
+struct Reply {
+    answer: SyncSender<PyResult<Vec<TaskId>>>,
+    /// Set by whom it depends on from then on: the owner carries the emit out, or the asker has given it up.
+    decided: Arc<AtomicBool>,
+}
+
+/// An emit that was handed in and then refused; and its tup_id, of which the spout has to hear.
+pub struct Refused {
+    pub error: PyErr,
+    pub id: Option<Ref>,
+}
+
+thread_local! {
+    /// This thread runs a line of some engine: if it waited for another line, that could be waiting for this one.
+    static RUNS_A_LINE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Say of this thread whether it runs a line.
+pub fn runs_a_line(runs: bool) {
+    RUNS_A_LINE.set(runs);
 }
 
 pub fn foreign_emit(
@@ -53,10 +77,17 @@ pub fn foreign_emit(
         let value = unsafe { ffi::PyTuple_GET_ITEM(values.as_ptr(), *key as isize) };
         hash::check(value).map_err(|error| emit_error(py, handle, stream, EmitError::Key(error)))?;
     }
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    let receiver = std::sync::Mutex::new(receiver);
-    let reply = extras.task_ids.then_some(sender);
+    if extras.task_ids {
+        refuse_on_event_loop(py, handle)?;
+    }
     wait_for_turn(py, handle)?;
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let receiver = Mutex::new(receiver);
+    let decided = Arc::new(AtomicBool::new(false));
+    let reply = extras.task_ids.then(|| Reply {
+        answer: sender,
+        decided: Arc::clone(&decided),
+    });
     let lineage = foreign_lineage(py, handle, anchors)?;
     handle.foreign.fetch_add(1, Ordering::SeqCst);
     handle.post(Request::Emit(
@@ -70,26 +101,36 @@ pub fn foreign_emit(
             reply,
         },
     ));
-    if !extras.task_ids {
-        return Ok(Vec::new());
+    match extras.task_ids {
+        true => task_ids(py, handle, &receiver, &decided),
+        false => Ok(Vec::new()),
     }
+}
+
+/// Wait for the answer, but not for a thread that stays in one and the same call: that might be waiting for us.
+fn task_ids(
+    py: Python<'_>,
+    handle: &Handle,
+    receiver: &Mutex<Receiver<PyResult<Vec<TaskId>>>>,
+    decided: &AtomicBool,
+) -> PyResult<Vec<TaskId>> {
     let calls = || handle.shared.figures[handle.number].all_calls();
     let (mut seen, mut since) = (calls(), Instant::now());
     loop {
-        let answer = py.detach(|| receive(&receiver, Duration::from_millis(20)));
-        match answer {
-            Ok(tasks) => return Ok(tasks),
-            Err(_) if !handle.is_live() => return running_again(py, handle),
-            Err(_) if calls() != seen => (seen, since) = (calls(), Instant::now()),
-            Err(_) if since.elapsed() > Duration::from_secs(1) => {
-                let message = format!(
-                    "'{}' emitted from another thread with need_task_ids while its own thread is busy in one call, \
-                     perhaps waiting for this very thread\nhint: emit without need_task_ids",
-                    handle.component
-                );
-                return Err(errors::new(py, "WouldDeadlockError", message));
-            }
-            Err(_) => {}
+        match py.detach(|| receive(receiver, Duration::from_millis(20))) {
+            Ok(answer) => return answer,
+            Err(RecvTimeoutError::Disconnected) => return Err(closed(py, handle)),
+            Err(RecvTimeoutError::Timeout) if !handle.is_live() => return Err(closed(py, handle)),
+            Err(RecvTimeoutError::Timeout) if calls() != seen => (seen, since) = (calls(), Instant::now()),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if since.elapsed() > Duration::from_secs(1) && !decided.swap(true, Ordering::SeqCst) {
+            let message = format!(
+                "'{}' emitted from another thread with need_task_ids while its own thread is busy in one call, \
+                 perhaps waiting for this very thread; nothing was emitted\nhint: emit without need_task_ids",
+                handle.component
+            );
+            return Err(errors::new(py, "WouldDeadlockError", message));
         }
     }
 }
@@ -139,27 +180,52 @@ pub fn receive<T>(receiver: &Mutex<Receiver<T>>, timeout: Duration) -> Result<T,
         .recv_timeout(timeout)
 }
 
-fn running_again(py: Python<'_>, handle: &Handle) -> PyResult<Vec<TaskId>> {
+fn closed(py: Python<'_>, handle: &Handle) -> PyErr {
     let message = format!(
         "'{}' was closed before its emit was carried out",
         handle.component
     );
-    Err(errors::new(py, "NotRunningError", message))
+    errors::new(py, "NotRunningError", message)
 }
 
-/// Another thread waits while too many emits of its kind are waiting, but not for a thread that stays in one and the same
-/// call: that might be waiting for us. Then emits are let through, up to the hard limit, until that call has ended.
+/// An event loop's thread must not wait: whatever else it runs would stand still.
+fn refuse_on_event_loop(py: Python<'_>, handle: &Handle) -> PyResult<()> {
+    // Where nobody has imported asyncio there is no loop, and an import would cost 30 ms.
+    let modules = py.import("sys")?.getattr("modules")?;
+    let Ok(asyncio) = modules.get_item("asyncio") else {
+        return Ok(());
+    };
+    if asyncio.call_method0("_get_running_loop")?.is_none() {
+        return Ok(());
+    }
+    let message = format!(
+        "'{}' emitted on the thread of an event loop, which would have to wait; nothing was emitted\n\
+         hint: await asyncio.to_thread(component.emit, values)",
+        handle.component
+    );
+    Err(errors::new(py, "WouldDeadlockError", message))
+}
+
+/// Another thread waits while too much of what was emitted has not left, but not for a thread that stays in one and the
+/// same call: that might be waiting for us. Then emits are let through, up to the hard limit, until that call has ended.
 fn wait_for_turn(py: Python<'_>, handle: &Handle) -> PyResult<()> {
+    if handle.unsent() < handle.high_water {
+        return Ok(());
+    }
+    refuse_on_event_loop(py, handle)?;
     let calls = || handle.shared.figures[handle.number].all_calls();
     let (mut seen, mut since) = (calls(), Instant::now());
-    while handle.foreign.load(Ordering::SeqCst) >= handle.high_water {
+    while handle.unsent() >= handle.high_water {
         if !handle.is_live() {
-            return running_again(py, handle).map(drop);
+            return Err(closed(py, handle));
         }
         let stays = handle.owner_is_calling() && calls() == seen;
-        if stays && (handle.stays_in.load(Ordering::Relaxed) == seen || since.elapsed() > PATIENCE) {
+        let for_long = handle.stays_in.load(Ordering::Relaxed) == seen || since.elapsed() > PATIENCE;
+        if stays && for_long {
             handle.stays_in.store(seen, Ordering::Relaxed);
-            if handle.foreign.load(Ordering::SeqCst) >= handle.hard_limit {
+        }
+        if (stays && for_long) || RUNS_A_LINE.get() {
+            if handle.unsent() >= handle.hard_limit {
                 return Err(emit_error(py, handle, &handle.streams[0], EmitError::Full));
             }
             return Ok(());
@@ -183,44 +249,63 @@ impl Foreign {
         handle: &Handle,
         desk: *mut Desk<Kit>,
         object_of: Raw,
-    ) -> PyResult<()> {
+    ) -> Result<(), Refused> {
         handle.foreign.fetch_sub(1, Ordering::SeqCst);
+        let given_up = |reply: &Reply| reply.decided.swap(true, Ordering::SeqCst);
+        if self.reply.as_ref().is_some_and(given_up) {
+            // SAFETY: as in `route`.
+            unsafe { (*desk).pass(&self.lineage, 0) };
+            return Ok(());
+        }
+        let sent = self.send(py, handle, desk, object_of);
+        match (self.reply, sent) {
+            (Some(reply), sent) => {
+                let _ = reply.answer.try_send(sent);
+                Ok(())
+            }
+            (None, Ok(_)) => Ok(()),
+            (None, Err(error)) => Err(Refused {
+                error,
+                id: self.token.filter(|_| handle.acking),
+            }),
+        }
+    }
+
+    fn send(
+        &self,
+        py: Python<'_>,
+        handle: &Handle,
+        desk: *mut Desk<Kit>,
+        object_of: Raw,
+    ) -> PyResult<Vec<TaskId>> {
         let extras = Extras {
             direct: self.direct,
             task_ids: self.reply.is_some(),
             name: self.token.as_ref().map(Ref::as_ptr),
         };
         let values = self.values.as_ptr();
-        let tasks = match self.token {
-            Some(id) => {
-                let id = Some(id.as_ptr());
-                spout_send(py, object_of, handle, desk, self.index, values, id, &extras)?
-            }
-            None => {
-                let mut anchors = [(self.lineage, 0)];
-                let sent = send(
-                    py,
-                    handle,
-                    desk,
-                    self.index,
-                    values,
-                    Anchors(&mut anchors),
-                    &extras,
-                );
-                let [(lineage, made)] = &anchors;
-                // SAFETY: as in `route`.
-                unsafe {
-                    match &sent {
-                        Ok(_) => (*desk).pass(lineage, *made),
-                        Err(_) => (*desk).fail(lineage),
-                    }
-                }
-                sent?
-            }
-        };
-        if let Some(reply) = self.reply {
-            let _ = reply.try_send(tasks);
+        if let Some(id) = &self.token {
+            let id = Some(id.as_ptr());
+            return spout_send(py, object_of, handle, desk, self.index, values, id, &extras);
         }
-        Ok(())
+        let mut anchors = [(self.lineage.clone(), 0)];
+        let sent = send(
+            py,
+            handle,
+            desk,
+            self.index,
+            values,
+            Anchors(&mut anchors),
+            &extras,
+        );
+        let [(lineage, made)] = &anchors;
+        // SAFETY: as in `route`.
+        unsafe {
+            match &sent {
+                Ok(_) => (*desk).pass(lineage, *made),
+                Err(_) => (*desk).fail(lineage),
+            }
+        }
+        sent
     }
 }

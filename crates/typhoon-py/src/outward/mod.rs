@@ -19,7 +19,7 @@ use crate::python::Raw;
 
 pub use coroutine::add_to as add_current_tuple;
 pub use emit::{bolt_emit, bolt_emit_many, init, spout_emit, spout_emit_many};
-pub use foreign::{Foreign, receive};
+pub use foreign::{Foreign, Refused, receive, runs_a_line};
 pub use settle::{ack, fail, finish, reset_timeout};
 pub use wake::{wake, wake_on};
 

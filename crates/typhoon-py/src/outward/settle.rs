@@ -23,7 +23,7 @@ pub fn settled_error(py: Python<'_>, handle: &Handle) -> PyErr {
     errors::new(py, "AlreadySettledError", message)
 }
 
-/// A Tuple, or the id of one that this task was given.
+/// A Tuple, or the id of one that this task was given; None for the id of one that it has settled.
 fn find(py: Python<'_>, handle: &Handle, raw: Raw) -> PyResult<Option<Ref>> {
     if tuple::check(raw) {
         // SAFETY: alive.
@@ -41,8 +41,24 @@ fn find(py: Python<'_>, handle: &Handle, raw: Raw) -> PyResult<Option<Ref>> {
             let found = weak.bind(py).call0()?;
             Ok((!found.is_none()).then(|| found.into()))
         }
-        None => Ok(None),
+        None if is_of(handle, &id) => Ok(None),
+        None => Err(not_received(handle, &object(py, raw))?),
     }
+}
+
+/// Is this the id of a tuple that was given to this task? It begins with the task's number.
+fn is_of(handle: &Handle, id: &str) -> bool {
+    let number = id
+        .split_once('-')
+        .filter(|(task, _)| *task == handle.task.to_string());
+    number.is_some_and(|(_, number)| number.parse::<u64>().is_ok())
+}
+
+/// Was this tuple given to this very task? Another one of the same number may belong to another topology.
+fn is_given_to(handle: &Handle, tuple: *mut TupleObject) -> bool {
+    // SAFETY: a Tuple; GIL held.
+    let own = unsafe { (*tuple).handle.get() };
+    own.is_some_and(|own| std::ptr::eq(own, handle))
 }
 
 pub fn anchor_list(py: Python<'_>, handle: &Handle, anchors: Raw) -> PyResult<Vec<Ref>> {
@@ -57,13 +73,12 @@ pub fn anchor_list(py: Python<'_>, handle: &Handle, anchors: Raw) -> PyResult<Ve
         let tuple = find(py, handle, anchor.as_ptr())?.ok_or_else(|| settled_error(py, handle))?;
         let content = tuple.as_ptr().cast::<TupleObject>();
         // SAFETY: a Tuple; GIL held.
-        let (state, own) = unsafe { ((*content).state, (*content).handle.get()) };
-        match (state, own) {
-            (State::Settled, _) => return Err(settled_error(py, handle)),
-            (State::Open, Some(own)) if own.number == handle.number => found.push(tuple),
-            (State::Open, _) => return Err(not_received(handle, &anchor)?),
+        match unsafe { (*content).state } {
+            State::Settled => return Err(settled_error(py, handle)),
+            State::Open if is_given_to(handle, content) => found.push(tuple),
+            State::Open => return Err(not_received(handle, &anchor)?),
             // Nothing to track: a tick, or a tuple made by hand.
-            (State::Loose, _) => {}
+            State::Loose => {}
         }
     }
     Ok(found)
@@ -128,11 +143,11 @@ fn settle(py: Python<'_>, slf: Raw, tup: Raw, verdict: Verdict) -> PyResult<Raw>
             }
             State::Open => {}
         }
-        if (*content)
-            .handle
-            .get()
-            .is_none_or(|own| own.number != handle.number)
-        {
+        if !is_given_to(handle, content) {
+            if (*content).handle.get().is_some_and(|own| !own.is_live()) {
+                // Its topology is over, and so is its tree.
+                return Ok(none());
+            }
             return Err(not_received(handle, &object(py, tuple.as_ptr()))?);
         }
         let (lineage, made) = ((*content).lineage.clone(), (*content).made);

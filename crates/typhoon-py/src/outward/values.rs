@@ -161,7 +161,7 @@ pub fn emit_error(py: Python<'_>, handle: &Handle, stream: &Stream, error: EmitE
             "BackPressureError",
             format!("'{component}': 16 million tuples are pending\nhint: set topology.max.spout.pending"),
         ),
-        EmitError::Abroad(..) => errors::new(
+        EmitError::Abroad(..) | EmitError::PerhapsAbroad(_) => errors::new(
             py,
             "TyphoonInternalError",
             format!("'{component}': a tuple for another worker was not packed"),

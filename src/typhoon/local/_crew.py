@@ -1,0 +1,338 @@
+"""``Crew``: the processes of a topology's workers, and what is said to and heard from them."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import selectors
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from typhoon.cluster.supervisor import (
+    Command,
+    ProcessLauncher,
+    SlotAssignment,
+    Slots,
+    Status,
+    log_options,
+    slot_options,
+)
+from typhoon.errors import TopologyFailedError
+from typhoon.local._folder import RunFolder
+from typhoon.local._links import link_tls
+from typhoon.local._member import Member, Questions
+from typhoon.local._origin import Origin, pickled
+from typhoon.metrics import WorkerReport
+from typhoon.topology import TopologySpec
+from typhoon.worker import Channel, Layout, WorkerOrder
+
+logger = logging.getLogger("typhoon.local")
+
+ANSWER_S = 1.0
+"""How long a worker may take to answer before its last report stands for it."""
+STOP_S = 2.0
+"""How long components may take to close."""
+MOST_WORKERS = 64
+
+
+class Crew:
+    """Starts a process for each worker that has executors, and starts it anew when it dies.
+
+    Worker ``index`` has port ``first_port + index``. ``failure`` is why the topology cannot run, if
+    it cannot; then everything has been closed, or soon is. Three threads meet here: that of the
+    slots, which makes and buries processes; one that listens to all of them; and whoever asks.
+    """
+
+    def __init__(
+        self,
+        topology_id: str,
+        spec: TopologySpec,
+        conf: Mapping[str, Any],
+        layout: Layout,
+        first_port: int,
+        origin: Origin,
+        folder: Path | None = None,
+    ) -> None:
+        self.failure: Exception | None = None
+        self.layout = layout
+        self.active = True
+        self.closing = False
+        self.done = threading.Event()
+        self.members = [Member(index, first_port + index) for index in range(MOST_WORKERS)]
+        self._topology_id = topology_id
+        self._pickled = pickled(spec)
+        self._conf = dict(conf)
+        self._tls = link_tls(conf)
+        self._origin = origin
+        self._secret = secrets.token_bytes(32)
+        self._by_port = {member.port: member for member in self.members}
+        self._questions = Questions()
+        self._lock = threading.RLock()
+        self._ended = threading.Condition(self._lock)
+        self._folder = RunFolder(folder)
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
+        self._wake.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._new: list[Member] = []
+
+    # Life -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start every worker's process; the topology begins when all are connected."""
+        launcher = ProcessLauncher(self._folder.path, log_options(self._conf))
+        self._slots = Slots(
+            list(self._by_port), launcher, slot_options(self._conf), self._on_change
+        )
+        self._listener = threading.Thread(
+            target=self._listen, name=f"typhoon-{self._topology_id}-group", daemon=True
+        )
+        self._listener.start()
+        for member in self.wanted:
+            self._assign(member)
+
+    @property
+    def wanted(self) -> list[Member]:
+        """Those that have anything to run."""
+        return [self.members[index] for index, held in enumerate(self.layout.executors) if held]
+
+    def _assign(self, member: Member) -> None:
+        held = self.layout.executors[member.index]
+        executors = frozenset((one.first, one.last) for one in held)
+        assignment = SlotAssignment(self._topology_id, executors, self._command)
+        self._slots.assign(member.port, assignment if held else None)
+
+    def close(self, timeout: float = STOP_S) -> bool:
+        """Stop at once: every component's ``close`` is called. False if a worker had to be killed,
+        or had been already."""
+        with self._lock:
+            if self.closing:
+                return True
+            self.closing = True
+            asked = [(one, one.incarnation) for one in self.members if one.running]
+            for member, _ in asked:
+                self._send(member, "stop", timeout)
+            clean = self._ended.wait_for(
+                lambda: all(one.is_over(incarnation) for one, incarnation in asked),
+                timeout + ANSWER_S,
+            )
+        self._slots.close(1.0)
+        self._ring()
+        self._listener.join()
+        self._selector.close()
+        self._wake.close()
+        self._woken.close()
+        for member in self.members:
+            if member.channel is not None:
+                member.channel.close()
+        died = any(member.starts > 1 for member in self.members)
+        self._folder.close(keep_logs=died or self.failure is not None)
+        self.done.set()
+        return clean
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            if self.failure is None and not self.closing:
+                self.failure = error
+                threading.Thread(target=self.close, name="typhoon-group-end", daemon=True).start()
+
+    def move(self, layout: Layout, spec: TopologySpec) -> None:
+        """Give every worker the executors that ``layout`` says: those whose executors change are
+        started anew, the others hear where everything is now."""
+        with self._lock:
+            before, self.layout = self.layout, layout
+            self._pickled = pickled(spec)
+            for member in self.members[: layout.workers]:
+                had = before.executors[member.index] if member.index < before.workers else ()
+                if layout.executors[member.index] != had:
+                    member.running = False
+                    self._assign(member)
+                elif had:
+                    seen = layout.seen_from(member.index, member.incarnation)
+                    self._send(member, "layout", seen)
+
+    def wait_until_running(self, timeout: float) -> bool:
+        """Whether all workers run, in time."""
+        deadline = time.monotonic() + timeout
+        while not all(member.running for member in self.wanted):
+            if time.monotonic() >= deadline or self.done.is_set():
+                return False
+            time.sleep(0.002)
+        return True
+
+    # On the thread of the slots -----------------------------------------------------------------
+
+    def _command(self, port: int, incarnation: int) -> Command:
+        member = self._by_port[port]
+        ours, theirs = socket.socketpair()
+        with self._lock:
+            self._down(member)
+            channel = Channel(ours)
+            member.begin(incarnation, channel)
+            channel.send(self._order(member))
+            self._new.append(member)
+        self._ring()
+        fd = theirs.detach()
+        return Command((sys.executable, "-m", "typhoon.worker", str(fd)), pass_fds=(fd,))
+
+    def _order(self, member: Member) -> WorkerOrder:
+        return WorkerOrder(
+            topology_id=self._topology_id,
+            port=member.port,
+            layout=self.layout.seen_from(member.index, member.incarnation),
+            conf=self._conf,
+            spec=self._pickled,
+            secret=self._secret,
+            listen=self._listen_at(member),
+            tls=self._tls,
+            active=self.active,
+            path=tuple(sys.path),
+            before=self._origin.before,
+            modules=self._origin.modules,
+            log_level=logging.getLevelName(self._conf["worker.log.level"]),
+            heard_level=logging.getLogger("typhoon").getEffectiveLevel(),
+            heartbeat_s=float(self._conf["worker.heartbeat.frequency.secs"]),
+        )
+
+    def _listen_at(self, member: Member) -> str:
+        if self._conf["worker.link.transport"] == "tcp":
+            return "tcp:127.0.0.1:0"
+        return self._folder.socket(member.index, member.incarnation)
+
+    def _on_change(self, port: int, status: Status, incarnation: int, reason: str) -> None:
+        member = self._by_port[port]
+        if reason:
+            member.notices.append(f"worker {port}: {reason}")
+        if status not in (Status.WAITING_FOR_WORKER_START, Status.RUNNING, Status.KILL):
+            with self._lock:
+                self._down(member)
+        if status is Status.GIVEN_UP:
+            hint = f"its log is {self._folder.log(port)}"
+            self._fail(TopologyFailedError(f"worker {port}: {reason}", hint=hint))
+
+    def _down(self, member: Member) -> None:
+        """The process of the last start is gone: all others have to know."""
+        if not member.alive:
+            return
+        member.die()
+        self._questions.drop(member)
+        for other in self.members:
+            if other is not member:
+                self._send(other, "down", member.index, member.incarnation)
+        self._ended.notify_all()
+
+    # On the thread that listens -----------------------------------------------------------------
+
+    def _listen(self) -> None:
+        while not self._slots_are_closed():
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    self._take_in_new()
+                elif not self._read(*key.data):
+                    self._selector.unregister(key.fileobj)
+                    key.data[2].close()
+
+    def _slots_are_closed(self) -> bool:
+        return self.closing and not any(member.alive for member in self.members)
+
+    def _take_in_new(self) -> None:
+        self._woken.recv(4096)
+        with self._lock:
+            new, self._new = self._new, []
+        for member in new:
+            channel = member.channel
+            if channel is not None:
+                self._selector.register(
+                    channel, selectors.EVENT_READ, (member, member.incarnation, channel)
+                )
+
+    def _read(self, member: Member, incarnation: int, channel: Channel) -> bool:
+        open_still = channel.read()
+        for name, *rest in channel.waiting():
+            if member.incarnation == incarnation:
+                getattr(self, f"_on_{name}")(member, *rest)
+        return open_still
+
+    def _on_listening(self, member: Member, address: str) -> None:
+        with self._lock:
+            member.address = address
+            known = {
+                one.index: (one.incarnation, one.address)
+                for one in self.members
+                if one.alive and one.address is not None
+            }
+            for other in self.members:
+                self._send(other, "peers", known)
+
+    def _on_running(self, member: Member) -> None:
+        with self._lock:
+            member.running = True
+            self._send(member, "active", self.active)
+
+    def _on_heartbeat(self, member: Member) -> None:
+        if member.running or not self.closing:
+            self._slots.heartbeat(member.port, member.incarnation)
+
+    def _on_tapped(self, member: Member, text: str) -> None:
+        if self._origin.on_tapped is not None:
+            self._origin.on_tapped(text)
+
+    def _on_printed(self, member: Member, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def _on_logged(self, member: Member, level: int, name: str, text: str) -> None:
+        logging.getLogger(name).log(level, "worker %d: %s", member.port, text)
+
+    def _on_answer(self, member: Member, number: int, value: Any) -> None:
+        self._questions.answer(number, value)
+
+    def _on_failed(self, member: Member, message: str, hint: str | None, again: bool) -> None:
+        if again:
+            member.notices.append(f"worker {member.port} starts anew: {message}")
+        else:
+            self._fail(TopologyFailedError(message, hint=hint))
+
+    def _on_ended(
+        self, member: Member, report: WorkerReport, broken: str | None, hint: str | None
+    ) -> None:
+        with self._lock:
+            member.reported(report)
+            member.ended = True
+            if broken is not None and self.failure is None:
+                self.failure = TopologyFailedError(broken, hint=hint)
+            self._ended.notify_all()
+
+    # To workers ---------------------------------------------------------------------------------
+
+    def _send(self, member: Member, *message: Any) -> None:
+        if member.alive and member.channel is not None:
+            try:
+                member.channel.send(*message)
+            except OSError:
+                logger.debug("worker %d is gone", member.port)
+
+    def tell_all(self, *message: Any) -> None:
+        with self._lock:
+            for member in self.members:
+                self._send(member, *message)
+
+    def ask_all(self, what: str, *arguments: Any) -> dict[int, Any]:
+        """Each worker's answer by index; None where there is none."""
+        asked = [(one.index, self._questions.ask(one, what, *arguments)) for one in self.wanted]
+        deadline = time.monotonic() + ANSWER_S
+        return {
+            index: self._questions.wait(number, max(0.0, deadline - time.monotonic()))
+            for index, number in asked
+        }
+
+    def _ring(self) -> None:
+        try:
+            self._wake.send(b"\0")
+        except BlockingIOError:
+            pass  # it is awake

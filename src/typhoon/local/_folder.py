@@ -1,0 +1,53 @@
+"""``RunFolder``: where the sockets and the logs of one run of a topology's workers are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+KEPT = 20
+"""So many folders are kept of runs in which a worker died; older ones go."""
+PREFIX = "typhoon-run-"
+DIED = "kept"
+"""The name of a file that says so."""
+
+
+class RunFolder:
+    """A new temporary folder, which only this user may enter.
+
+    Its path is short, since that of a socket may have no more than 100 characters or so.
+    """
+
+    def __init__(self, above: Path | None = None) -> None:
+        above = Path(tempfile.gettempdir()) if above is None else above
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=above))
+
+    def socket(self, index: int, incarnation: int) -> str:
+        """A place where nobody has listened before."""
+        return f"unix:{self.path}/{index}-{incarnation}"
+
+    def log(self, port: int) -> Path:
+        return self.path / f"worker-{port}.log"
+
+    def close(self, *, keep_logs: bool) -> None:
+        """Remove all of it; or, where somebody may want to know why a worker ended, its sockets."""
+        if not keep_logs:
+            shutil.rmtree(self.path, ignore_errors=True)
+            return
+        for file in self.path.iterdir():
+            if file.is_socket():
+                file.unlink(missing_ok=True)
+        (self.path / DIED).touch()
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        kept = [
+            folder
+            for folder in self.path.parent.glob(f"{PREFIX}*")
+            if (folder / DIED).is_file() and folder.stat().st_uid == os.getuid()
+        ]
+        kept.sort(key=lambda folder: (folder / DIED).stat().st_mtime)
+        for folder in kept[:-KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
