@@ -137,11 +137,21 @@ bench: setup $(TEXT)  ## our own figures, each as a ratio to a bare Python loop 
 	$(BIN)/typhoon bench const --hops 4
 	$(BIN)/typhoon bench latency --rate 500 --rounds 1 --seconds 60
 	$(BIN)/typhoon bench latency --rate 10000 --rounds 1 --seconds 60
+	$(BIN)/typhoon bench word-count --input $(TEXT) --workers 2 --transport tcp --seconds 4
+	$(BIN)/typhoon bench word-count --input $(TEXT) --workers 2 --transport unix --seconds 4
+	$(BIN)/typhoon bench latency --workers 2 --transport tcp --rate 500 --seconds 60
+	$(BIN)/typhoon bench latency --workers 2 --transport tcp --rate 10000 --seconds 60
 	$(BIN)/python benchmarks/growth.py --tuples 500000
 	$(BIN)/python benchmarks/memory.py --input $(TEXT) --rounds 3 --seconds 3
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/recovery.py
+	$(BIN)/python benchmarks/tls.py --input $(TEXT)
 	$(MAKE) wheel
 	$(BIN)/python benchmarks/disk.py
+
+.PHONY: bench-scale
+bench-scale: setup $(TEXT)  ## 1, 2, 4 ... workers, as many as there are cores, beside Bytewax and Storm
+	$(BIN)/python benchmarks/scale.py --input $(TEXT) --peers
 
 .PHONY: soak
 soak: setup  ## a million lines through three workers, one of which is killed every second (two minutes)

@@ -29,6 +29,7 @@ from figures import Figure, answer, digits
 
 from typhoon import Bolt, LocalCluster, Spout, TopologyBuilder, Tuple
 from typhoon.cli._bench_report import check
+from typhoon.metrics import Stats
 
 MANY = 1_000_000
 QUIET_S = 0.5
@@ -89,6 +90,18 @@ def idle(given: Given) -> dict[str, float]:
         share = (time.process_time() - spent) / (time.monotonic() - began)
         check("executed", 0, running.stats().executed["bolt"])
         return {"rss_mb": resident() / 1e6, "share": share * 100}
+
+
+def idle_process(given: Given) -> dict[str, float]:
+    """The same for the larger of two worker processes."""
+    builder = TopologyBuilder("idle")
+    builder.set_spout("spout", Polled)
+    builder.set_bolt("bolt", Ignore).shuffle_grouping("spout")
+    with LocalCluster(processes=True) as cluster:
+        running = cluster.submit("idle", builder, {"topology.workers": 2})
+        running.wait_until_running()
+        time.sleep(given.seconds)
+        return {"rss_mb": max(process.rss_mb for process in running.stats().processes)}
 
 
 # One tuple, one tree -------------------------------------------------------------------------
@@ -216,21 +229,48 @@ class Count(Bolt):
         self.emit([word, count])
 
 
+def counting(given: Given, executors: int) -> TopologyBuilder:
+    """Word count, as fast as it can."""
+    builder = TopologyBuilder("load")
+    builder.set_spout("lines", lines_of(given.text), executors)
+    builder.set_bolt("split", Split, executors).shuffle_grouping("lines")
+    builder.set_bolt("count", Count, executors).fields_grouping("split", ["word"])
+    return builder
+
+
 def load(given: Given) -> dict[str, float]:
     """The most megabytes of a worker that counts words as fast as it can."""
-    builder = TopologyBuilder("load")
-    builder.set_spout("lines", lines_of(given.text))
-    builder.set_bolt("split", Split).shuffle_grouping("lines")
-    builder.set_bolt("count", Count).fields_grouping("split", ["word"])
     most = 0
     with LocalCluster() as cluster:
-        running = cluster.submit("load", builder)
+        running = cluster.submit("load", counting(given, 1))
         until = time.monotonic() + given.seconds
         while time.monotonic() < until:
             most = max(most, resident())
             time.sleep(LOOK_S)
         check("drained", 1, running.drain())
         stats = running.stats()
+    return loaded(stats, most)
+
+
+def load_process(given: Given) -> dict[str, float]:
+    """The same for the larger of two worker processes, with all of it in each."""
+    most = 0.0
+    with LocalCluster(processes=True) as cluster:
+        config = {"topology.workers": 2, "topology.message.timeout.secs": 300}
+        running = cluster.submit("load", counting(given, 2), config)
+        running.wait_until_running()
+        pids = [process.pid for process in running.stats().processes]
+        until = time.monotonic() + given.seconds
+        while time.monotonic() < until:
+            held = (psutil.Process(pid).memory_info().rss for pid in pids)
+            most = max(most, *held)
+            time.sleep(LOOK_S)
+        check("drained", 1, running.drain())
+        stats = running.stats()
+    return loaded(stats, most)
+
+
+def loaded(stats: Stats, most: float) -> dict[str, float]:
     check("acked", stats.emitted["lines"], stats.acked)
     check("words", stats.emitted["split"], stats.executed["count"])
     return {"rss_mb": most / 1e6, "words_per_s": stats.executed["count"] / stats.seconds}
@@ -330,7 +370,9 @@ PARTS = {
     for part in (
         bare,
         idle,
+        idle_process,
         load,
+        load_process,
         queued_one,
         queued_two,
         pending,
@@ -404,6 +446,18 @@ def measure(given: Given, rounds: int) -> list[Figure]:
                 ("flood_of_a_spout", "the spout"),
                 ("flood_of_a_thread", "another thread"),
             )
+        ),
+        Figure(
+            what="one of two worker processes, idle",
+            values=values("idle_process", "rss_mb"),
+            unit="MB",
+            goal=40,
+        ),
+        Figure(
+            what="one of two worker processes under full load",
+            values=values("load_process", "rss_mb"),
+            unit="MB",
+            goal=60,
         ),
         Figure(
             what="an idle topology, spout polled",

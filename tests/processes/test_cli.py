@@ -507,6 +507,46 @@ def test_a_benchmark_checks_itself_and_prints_one_object(
         assert min(report["rounds"]) <= report["ratio"] <= max(report["rounds"])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--transport", "tcp"],
+        ["--no-ack", "--executors", "1/2/3"],
+        ["--batch", "--emit-counts"],
+        ["--native"],
+    ],
+    ids=" ".join,
+)
+def test_several_workers_count_words_beside_one(tmp_path: Path, options: list[str]) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be\n" * 500, encoding="utf-8")
+    command = ["bench", "word-count", "--workers", "2", *options, "--seconds", "0.05"]
+    result = typhoon(*command, "--rounds", "2", "--input", text, "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report.keys() >= BENCH_KEYS
+    assert report["workers"] == 2
+    assert report["settings"]["transport"] == ("tcp" if "tcp" in options else "unix")
+    assert len(report["of_one_worker_rounds"]) == len(report["rounds"]) == 2
+    assert report["of_one_worker"] > 0
+    assert all(rss > 1 for rss in report["worker_rss_mb"])
+
+
+def test_the_latency_between_two_workers() -> None:
+    options = ["--workers", "2", "--rate", "1000", "--seconds", "0.5"]
+    result = typhoon("bench", "latency", *options, "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["workers"] == 2
+    assert report["settings"]["events"] == 500
+    assert 0 < report["latency_ms"]["p50"] <= report["latency_ms"]["from_due"]["max"]
+
+
+@pytest.mark.parametrize("what", [["const", "2"], ["latency", "3"]], ids=" ".join)
+def test_a_benchmark_refuses_workers_that_it_cannot_use(what: list[str]) -> None:
+    refused(typhoon("bench", what[0], "--workers", what[1]), 2, "word-count runs on any number")
+
+
 @pytest.mark.parametrize("wrong", ["1/1", "0/1/1", "a/b/c"])
 def test_a_benchmark_refuses_executors_that_are_none(wrong: str) -> None:
     refused(typhoon("bench", "word-count", "--executors", wrong), 2, "--executors 1/4/4")

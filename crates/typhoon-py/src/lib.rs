@@ -27,6 +27,7 @@ mod executor;
 mod handle;
 mod hash;
 mod outward;
+mod packed;
 mod payload;
 mod plan;
 mod python;

@@ -1,5 +1,6 @@
 //! The values of a tuple on their way between components.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use pyo3::ffi;
@@ -9,6 +10,7 @@ use typhoon_core::native::{Value, Values};
 
 use crate::codec::{self, Refused, Values as Borrowed};
 use crate::hash::{self, NoKey};
+use crate::packed::{self, Store};
 use crate::python::{Raw, Ref};
 
 /// One word: a Python tuple, or (by its lowest bits) the only value of a tuple of one, or a row of plain values that
@@ -25,6 +27,14 @@ const ROW: usize = 1;
 const LONE: usize = 2;
 const PACKED: usize = 3;
 const TAGS: usize = 3;
+
+/// Larger buffers are given back.
+const KEPT: usize = 256 * 1024;
+
+thread_local! {
+    /// Where values are encoded, before it is known how long they will be.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 // SAFETY: Python references are only touched with the GIL held; rows are Send and Sync.
 unsafe impl Send for Payload {}
@@ -61,31 +71,47 @@ impl Payload {
         Payload(Arc::into_raw(Arc::new(values)) as usize | ROW)
     }
 
-    fn bytes(packed: Vec<u8>) -> Self {
-        Payload(Arc::into_raw(Arc::new(packed)) as usize | PACKED)
+    fn bytes(bytes: &[u8]) -> Self {
+        Payload(packed::new(bytes) | PACKED)
     }
 
     /// As Python objects, whatever it was.
-    #[cold]
     pub fn unpack(self, py: Python<'_>, options: codec::Options) -> PyResult<Self> {
         match self.held() {
-            Held::Packed(bytes) => codec::decode(py, bytes, options).map(Payload::python),
+            Held::Packed(bytes) => codec::decode_payload(py, bytes, options).map(|values| match values {
+                codec::Decoded::Lone(value) => Payload::lone(value),
+                codec::Decoded::Many(values) => Payload::python(values),
+            }),
             _ => Ok(self),
         }
     }
 
     /// As bytes for another worker. May run any Python code, so no reference to a desk may live meanwhile.
     pub fn to_bytes(&self, options: codec::Options) -> Result<Self, Refused> {
-        let mut bytes = Vec::new();
-        match self.held() {
-            Held::Packed(_) => return Ok(self.clone()),
-            Held::Row(values) => codec::encode_row(values, &mut bytes),
-            // SAFETY: alive while we are, and an emit of Python objects holds the GIL.
-            Held::Python(tuple) => unsafe { codec::encode(Borrowed::Many(tuple), &mut bytes, options)? },
-            // SAFETY: as above.
-            Held::Lone(value) => unsafe { codec::encode(Borrowed::Lone(value), &mut bytes, options)? },
+        if self.is_packed() {
+            return Ok(self.clone());
         }
-        Ok(Payload::bytes(bytes))
+        // Taken, not lent: what is encoded may emit in its turn.
+        let mut bytes = SCRATCH.take();
+        bytes.clear();
+        let done = self.encode(&mut bytes, options);
+        let packed = done.map(|()| Payload::bytes(&bytes));
+        if bytes.capacity() <= KEPT {
+            SCRATCH.set(bytes);
+        }
+        packed
+    }
+
+    fn encode(&self, bytes: &mut Vec<u8>, options: codec::Options) -> Result<(), Refused> {
+        match self.held() {
+            Held::Packed(packed) => bytes.extend_from_slice(packed),
+            Held::Row(values) => codec::encode_row(values, bytes),
+            // SAFETY: alive while we are, and an emit of Python objects holds the GIL.
+            Held::Python(tuple) => unsafe { codec::encode(Borrowed::Many(tuple), bytes, options)? },
+            // SAFETY: as above.
+            Held::Lone(value) => unsafe { codec::encode(Borrowed::Lone(value), bytes, options)? },
+        }
+        Ok(())
     }
 
     #[inline(always)]
@@ -101,7 +127,7 @@ impl Payload {
             // SAFETY: `row` put it there and `drop` has not run.
             ROW => Held::Row(unsafe { &*(self.pointer() as *const Row) }),
             // SAFETY: `bytes` put it there and `drop` has not run.
-            _ => Held::Packed(unsafe { &*(self.pointer() as *const Vec<u8>) }),
+            _ => Held::Packed(unsafe { packed::bytes(self.pointer()) }),
         }
     }
 
@@ -249,7 +275,7 @@ impl Clone for Payload {
             if self.0 & ROW == 0 {
                 ffi::Py_INCREF(self.pointer() as Raw);
             } else if self.is_packed() {
-                Arc::increment_strong_count(self.pointer() as *const Vec<u8>);
+                packed::hold(self.pointer());
             } else {
                 Arc::increment_strong_count(self.pointer() as *const Row);
             }
@@ -266,7 +292,7 @@ impl Drop for Payload {
             if self.0 & ROW == 0 {
                 ffi::Py_DECREF(self.pointer() as Raw);
             } else if self.is_packed() {
-                Arc::decrement_strong_count(self.pointer() as *const Vec<u8>);
+                packed::release(self.pointer());
             } else {
                 Arc::decrement_strong_count(self.pointer() as *const Row);
             }
@@ -275,6 +301,8 @@ impl Drop for Payload {
 }
 
 impl Parcel for Payload {
+    type Store = Store;
+
     fn pack(self) -> Option<Self> {
         self.to_bytes(codec::Options::default()).ok()
     }
@@ -291,8 +319,12 @@ impl Parcel for Payload {
         }
     }
 
-    fn arrived(bytes: &[u8]) -> Self {
-        Payload::bytes(bytes.to_vec())
+    fn arrived(bytes: &[u8], store: &mut Store) -> Self {
+        Payload(store.put(bytes) | PACKED)
+    }
+
+    fn store(message: usize) -> Store {
+        Store::new(message)
     }
 }
 

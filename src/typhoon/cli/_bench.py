@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from typhoon.cli._options import Json
-from typhoon.cli._words import CommandLineError, say, start_logging
+from typhoon.cli._words import CommandLineError, start_logging
 
 if TYPE_CHECKING:
     from typhoon.cli._bench_report import Report
@@ -34,7 +34,12 @@ Rounds = Annotated[
     int, typer.Option("--rounds", metavar="N", min=1, help="Rounds after a warm-up.")
 ]
 Executors = Annotated[
-    str, typer.Option("--executors", metavar="S/B/B", help="word-count: spouts/splits/counts.")
+    str | None,
+    typer.Option(
+        "--executors",
+        metavar="S/B/B",
+        help="word-count: spouts/splits/counts (one of each for each worker).",
+    ),
 ]
 Rate = Annotated[
     float, typer.Option("--rate", metavar="R", min=0.1, help="latency: events per second.")
@@ -54,7 +59,31 @@ Input = Annotated[
     typer.Option("--input", metavar="FILE", help="word-count: the text (the standard library's)."),
 ]
 Workers = Annotated[
-    int, typer.Option("--workers", metavar="N", min=1, help="How many worker processes.")
+    int,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        help="word-count: worker processes, each with the whole; latency: 2, half in each.",
+    ),
+]
+
+
+class Transport(StrEnum):
+    """What links worker processes."""
+
+    UNIX = "unix"
+    TCP = "tcp"
+
+
+Link = Annotated[
+    Transport, typer.Option("--transport", help="What links worker processes, where several run.")
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-c", metavar="KEY=VALUE", help="With --workers: one key of the topology's configuration."
+    ),
 ]
 
 
@@ -62,7 +91,7 @@ def bench(
     what: What,
     seconds: Seconds = None,
     rounds: Rounds = 5,
-    executors: Executors = "1/1/1",
+    executors: Executors = None,
     rate: Rate = 500.0,
     emit_counts: EmitCounts = False,
     no_ack: NoAck = False,
@@ -71,26 +100,39 @@ def bench(
     hops: Hops = 0,
     text: Input = None,
     workers: Workers = 1,
+    transport: Link = Transport.UNIX,
+    given: Given = None,
     as_json: Json = False,
 ) -> None:
     """Measure Typhoon here, beside a bare Python loop in the same run."""
+    from typhoon.config import parse_assignments
+
     start_logging(0)
-    if workers > 1:
-        say("note: worker processes arrive later; all of it runs in this process")
+    if workers > 1 and (what is Benchmark.CONST or (what is Benchmark.LATENCY and workers != 2)):
+        raise CommandLineError(
+            f"--workers {workers}: {what} does not run on so many",
+            hint="word-count runs on any number of workers, latency on 1 or 2, const on 1",
+        )
+    links = {**parse_assignments(given or []), "worker.link.transport": str(transport)}
     if what is Benchmark.WORD_COUNT:
         from typhoon.cli import _bench_word_count
 
         counted = _bench_word_count.WordCountOptions(
             seconds or 2.0,
             rounds,
-            _executors(executors),
+            _executors(executors or "/".join([str(workers)] * 3)),
             emit_counts,
             not no_ack,
             batch,
             native,
             _text(text),
         )
-        report = _bench_word_count.measure(counted)
+        if workers > 1:
+            from typhoon.cli import _bench_word_count_workers as several
+
+            report = several.measure(several.WorkersOptions(counted, workers, links))
+        else:
+            report = _bench_word_count.measure(counted)
     elif what is Benchmark.CONST:
         from typhoon.cli import _bench_const
 
@@ -100,9 +142,11 @@ def bench(
     else:
         from typhoon.cli import _bench_latency
 
-        report = _bench_latency.measure(
-            _bench_latency.LatencyOptions(seconds or 10.0, rate, not no_ack)
-        )
+        latency = _bench_latency.LatencyOptions(seconds or 10.0, rate, not no_ack)
+        if workers > 1:
+            report = _bench_latency.measure_two(latency, links)
+        else:
+            report = _bench_latency.measure(latency)
     _show(report, as_json)
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from time import perf_counter_ns
 from typing import Any
 
+from typhoon.cli import _bench_events
+from typhoon.cli._bench_events import EVENTS, RATE, SAMPLES, TRACKED, Stage
+from typhoon.cli._bench_processes import result_folder, results, run_workers
 from typhoon.cli._bench_report import Report, check, percentiles
 from typhoon.cli._bench_rounds import Stopwatch, run_timed
+from typhoon.cli._bench_words import FOLDER
+from typhoon.metrics import Stats
 from typhoon.topology import Bolt, Spout, TopologyBuilder, Tuple
 
 
@@ -36,6 +43,21 @@ def measure(options: LatencyOptions) -> Report:
     samples, seconds = _run(options)
     wall = time.perf_counter() - began
     share = (time.process_time() - cpu) / wall
+    return _report(options, samples, seconds, {"cpu_share": round(share, 4)})
+
+
+def measure_two(options: LatencyOptions, config: Mapping[str, Any]) -> Report:
+    """As ``measure``, the first stage on one worker process and the others on another."""
+    samples, seconds, stats = _run_two(options, config)
+    shares = [round(one.cpu_s / one.seconds, 4) for one in stats.processes]
+    report = _report(options, samples, seconds, {"cpu_shares": shares})
+    settings = {**report.settings, "transport": config["worker.link.transport"]}
+    return replace(report, settings=settings, workers=len(shares))
+
+
+def _report(
+    options: LatencyOptions, samples: Samples, seconds: float, extra: Mapping[str, Any]
+) -> Report:
     return Report(
         name="latency",
         unit="events",
@@ -54,8 +76,36 @@ def measure(options: LatencyOptions) -> Report:
             "stages": 3,
             "events": len(samples.from_emit),
         },
-        extra={"cpu_share": round(share, 4)},
+        extra=extra,
     )
+
+
+def _run_two(options: LatencyOptions, config: Mapping[str, Any]) -> tuple[Samples, float, Stats]:
+    """The first second, but at most a fifth of all, warms up and counts for nothing."""
+    warm = round(options.rate * min(1.0, options.seconds / 5))
+    events = max(1, round(options.rate * options.seconds))
+    with result_folder() as folder:
+        wanted = {
+            FOLDER: str(folder),
+            RATE: options.rate,
+            EVENTS: warm + events,
+            TRACKED: options.acked,
+        }
+        stats = run_workers(_bench_events.topology(), 2, {**wanted, **config})
+        (began,) = [one["began"] for one in results(folder, "event")]
+        found = array("q")
+        found.frombytes((folder / SAMPLES).read_bytes())
+    placed = [set(process.components) for process in stats.processes]
+    check("workers with the first stage alone", 1, placed.count({"event", "near"}))
+    check("events", warm + events, len(found) // 3)
+    check("acked", warm + events if options.acked else 0, stats.acked)
+    kept = found[3 * warm :]
+    due, emitted, here = kept[::3], kept[1::3], kept[2::3]
+    samples = Samples(
+        [last - first for first, last in zip(emitted, here, strict=True)],
+        [last - first for first, last in zip(due, here, strict=True)],
+    )
+    return samples, (max(here) - began) / 1e9 * events / (warm + events), stats
 
 
 def _run(options: LatencyOptions) -> tuple[Samples, float]:
@@ -102,15 +152,6 @@ def _timed(events: int, options: LatencyOptions, watch: Stopwatch) -> type[Spout
             watch.stop()
 
     return Timed
-
-
-class Stage(Bolt):
-    """Passes an event on."""
-
-    outputs = ("due", "emitted")
-
-    def process(self, tup: Tuple) -> None:
-        self.emit(tup.values)
 
 
 def _last(samples: Samples) -> type[Bolt]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sysconfig
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from typhoon.cli._bench_report import Report, check
 from typhoon.cli._bench_rounds import Stopwatch, Timed, run_timed
-from typhoon.topology import Bolt, Spout, TopologyBuilder, Tuple, native
+from typhoon.cli._bench_words import COUNTS, Split, SplitMany
+from typhoon.cli._bench_words import passes as repeated
+from typhoon.topology import Bolt, Spout, TopologyBuilder, native
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def _topology(
     totals: Counter[str],
 ) -> TopologyBuilder:
     spouts, splits, counts = options.executors
-    split: Any = native.split() if options.native else _split(options.batch)
+    split: Any = native.split() if options.native else SplitMany if options.batch else Split
     count: Any = native.count(by="word") if options.native else _count(options, totals)
     builder = TopologyBuilder("word-count")
     builder.set_spout("lines", _lines(lines, passes, watch, options.acked), spouts)
@@ -135,8 +136,7 @@ def _lines(text: list[str], passes: int, watch: Stopwatch, acked: bool) -> type[
         outputs = ("line",)
 
         def initialize(self, conf: Any, context: Any) -> None:
-            data: Iterable[str] = chain.from_iterable(repeat(text, passes))
-            self.lines = chain(watch.start(), enumerate(data))
+            self.lines = chain(watch.start(), enumerate(repeated(text, passes)))
 
         def close(self) -> None:
             watch.stop()
@@ -154,83 +154,11 @@ def _lines(text: list[str], passes: int, watch: Stopwatch, acked: bool) -> type[
     return Tracked if acked else Untracked
 
 
-def _split(batch: bool) -> type[Bolt]:
-    class Split(Bolt):
-        outputs = ("word",)
-
-        def process(self, tup: Tuple) -> None:
-            for word in tup.values[0].split():
-                self.emit([word])
-
-    class SplitMany(Bolt):
-        outputs = ("word",)
-
-        def process(self, tup: Tuple) -> None:
-            self.emit_many(zip(tup.values[0].split()))
-
-    return SplitMany if batch else Split
-
-
 def _count(options: WordCountOptions, totals: Counter[str]) -> type[Bolt]:
-    makers: dict[tuple[bool, bool], Callable[[type[Bolt]], type[Bolt]]] = {
-        (False, False): _counting,
-        (False, True): _emitting,
-        (True, False): _counting_many,
-        (True, True): _emitting_many,
-    }
+    base: Any = COUNTS[options.batch, options.emit_counts]
 
-    class Counting(Bolt):
-        def initialize(self, conf: Any, context: Any) -> None:
-            self.counts: dict[str, int] = {}
-
+    class Shared(base):  # type: ignore[misc]
         def close(self) -> None:
             totals.update(self.counts)
 
-    return makers[options.batch, options.emit_counts](Counting)
-
-
-def _counting(base: Any) -> type[Bolt]:
-    class Count(base):  # type: ignore[misc]
-        def process(self, tup: Tuple) -> None:
-            word = tup.values[0]
-            self.counts[word] = self.counts.get(word, 0) + 1
-
-    return Count
-
-
-def _emitting(base: Any) -> type[Bolt]:
-    class Count(base):  # type: ignore[misc]
-        outputs = ("word", "count")
-
-        def process(self, tup: Tuple) -> None:
-            word = tup.values[0]
-            self.counts[word] = n = self.counts.get(word, 0) + 1
-            self.emit([word, n])
-
-    return Count
-
-
-def _counting_many(base: Any) -> type[Bolt]:
-    class Count(base):  # type: ignore[misc]
-        def process_many(self, tups: list[Tuple]) -> None:
-            counts = self.counts
-            for tup in tups:
-                word = tup.values[0]
-                counts[word] = counts.get(word, 0) + 1
-
-    return Count
-
-
-def _emitting_many(base: Any) -> type[Bolt]:
-    class Count(base):  # type: ignore[misc]
-        outputs = ("word", "count")
-
-        def process_many(self, tups: list[Tuple]) -> None:
-            counts, out = self.counts, []
-            for tup in tups:
-                word = tup.values[0]
-                counts[word] = n = counts.get(word, 0) + 1
-                out.append([word, n])
-            self.emit_many(out)
-
-    return Count
+    return Shared

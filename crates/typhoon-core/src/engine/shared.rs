@@ -49,6 +49,10 @@ pub struct Plan {
     pub timed_every: u32,
 }
 
+/// What may be on its way to an executor of another worker, in terms of the high water of its inbox: so much that
+/// credit has come back before it is used up, though three threads have to be woken for that.
+pub(crate) const WINDOW: usize = 8;
+
 /// How full an executor's inbox is, for threads that feed it.
 #[derive(Debug, Default)]
 pub struct Gauge {
@@ -218,6 +222,8 @@ impl<K: Kit> Peer<K> {
 /// What travels between loops.
 pub enum Mail<K: Kit> {
     Tuples(Vec<Envelope<K::Payload>>),
+    /// Tuples for another worker, as they go over the link.
+    Message(Vec<u8>),
     Settle(Vec<(Root, u64)>),
     Fail(Root),
     Reset(Root),

@@ -2,9 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::bits::Bits;
-use super::{Kit, Mail, Plan, Shared};
+use super::{Kit, Mail, Plan, Shared, WINDOW};
 use crate::ack::Root;
-use crate::flow::{Envelope, Places, Queue, TaskId};
+use crate::flow::{Envelope, Place, Places, Queue, TaskId};
+use crate::wire::TupleWriter;
 
 /// The queues of one executor.
 struct Ends<P> {
@@ -36,6 +37,9 @@ pub struct Traffic<K: Kit> {
     /// whose turn it is.
     pub(super) ready: Bits,
     parcels: Vec<Vec<Mail<K>>>,
+    /// For each other worker the message that is being filled. It is written here and not by the thread of the links,
+    /// since what holds the values is given back where it came from.
+    letters: Vec<TupleWriter>,
     has_parcels: bool,
 }
 
@@ -50,6 +54,10 @@ impl<K: Kit> Traffic<K> {
         };
         Traffic {
             parcels: shared.peers.iter().map(|_| Vec::new()).collect(),
+            letters: shared.peers[shared.lines..]
+                .iter()
+                .map(|_| TupleWriter::new(TupleWriter::MESSAGE))
+                .collect(),
             places: Arc::clone(&shared.places),
             ends: numbers.iter().map(ends).collect(),
             ready: Bits::new(numbers.len()),
@@ -82,6 +90,9 @@ impl<K: Kit> Traffic<K> {
         let place = self.places[task as usize];
         match place.line == self.line {
             true => self.ends[place.local as usize].inbox.len() >= self.much,
+            false if self.is_abroad(task) => {
+                self.shared.gauges[place.number as usize].queued() >= self.much.saturating_mul(WINDOW)
+            }
             false => self.shared.gauges[place.number as usize].queued() >= self.much,
         }
     }
@@ -114,13 +125,31 @@ impl<K: Kit> Traffic<K> {
             }
             return true;
         }
-        self.hold_back(from, envelope);
+        self.send_elsewhere(from, place, envelope)
+    }
+
+    /// What goes to another worker is written down at once, if nothing is before it. All else waits in the outbox.
+    #[inline(never)]
+    fn send_elsewhere(&mut self, from: usize, place: Place, envelope: Envelope<K::Payload>) -> bool {
+        let number = place.number as usize;
+        if let Some(abroad) = usize::from(place.line).checked_sub(self.shared.lines)
+            && self.ends[from].outbox.is_empty()
+            && self.remote_has_room(from, number)
+        {
+            self.shared.gauges[number].expect(1);
+            self.write(abroad, &envelope);
+            return true;
+        }
+        self.ends[from].outbox.push(envelope);
         false
     }
 
-    #[inline(never)]
-    fn hold_back(&mut self, from: usize, envelope: Envelope<K::Payload>) {
-        self.ends[from].outbox.push(envelope);
+    /// Put a tuple into the message for another worker.
+    fn write(&mut self, abroad: usize, envelope: &Envelope<K::Payload>) {
+        self.has_parcels = true;
+        if let Some(full) = self.letters[abroad].add(envelope) {
+            self.parcels[self.shared.lines + abroad].push(Mail::Message(full));
+        }
     }
 
     /// May `from` put one more into the inbox of `to`, an executor of this loop?
@@ -150,8 +179,12 @@ impl<K: Kit> Traffic<K> {
 
     fn remote_has_room(&self, from: usize, number: usize) -> bool {
         let gauge = &self.shared.gauges[number];
+        let limit = match number < self.shared.figures.len() {
+            true => self.high_water,
+            false => WINDOW * self.high_water,
+        };
         let room = || match gauge.ring.load(Ordering::Relaxed) {
-            0 => gauge.queued() < self.high_water,
+            0 => gauge.queued() < limit,
             ring => self.ring_has_room(ring, self.ends[from].ring),
         };
         if room() {
@@ -185,11 +218,15 @@ impl<K: Kit> Traffic<K> {
                 }
                 self.shared.gauges[number].expect(1);
                 let envelope = self.ends[from].outbox.pop();
+                if let Some(abroad) = usize::from(place.line).checked_sub(self.shared.lines) {
+                    envelope.iter().for_each(|envelope| self.write(abroad, envelope));
+                    continue;
+                }
+                self.has_parcels = true;
                 match self.parcels[place.line as usize].last_mut() {
                     Some(Mail::Tuples(tuples)) => tuples.extend(envelope),
                     _ => self.parcels[place.line as usize].push(Mail::Tuples(envelope.into_iter().collect())),
                 }
-                self.has_parcels = true;
             }
         }
         let unsent = self.ends[from].outbox.len();
@@ -225,6 +262,10 @@ impl<K: Kit> Traffic<K> {
     pub(super) fn dispatch(&mut self) {
         if self.has_parcels {
             self.has_parcels = false;
+            let abroad = &mut self.parcels[self.shared.lines..];
+            for (parcel, letter) in abroad.iter_mut().zip(&mut self.letters) {
+                parcel.extend(letter.rest().map(Mail::Message));
+            }
             for (line, parcel) in self.parcels.iter_mut().enumerate() {
                 if !parcel.is_empty() {
                     self.shared.peers[line].post(std::mem::take(parcel));
@@ -235,11 +276,24 @@ impl<K: Kit> Traffic<K> {
 
     /// Tuples from another loop.
     pub(super) fn receive(&mut self, tuples: Vec<Envelope<K::Payload>>) {
+        let (mut last, mut count) = (None, 0);
         for envelope in tuples {
-            let place = self.shared.places[envelope.way.destination() as usize];
-            self.push(place.local as usize, envelope);
-            self.shared.gauges[place.number as usize].arrive(1);
-            self.publish(place.local as usize);
+            let to = self.shared.places[envelope.way.destination() as usize].local as usize;
+            self.push(to, envelope);
+            if last != Some(to) {
+                self.arrived(last, count);
+                (last, count) = (Some(to), 0);
+            }
+            count += 1;
+        }
+        self.arrived(last, count);
+    }
+
+    /// So many tuples that were on the way to an executor of this loop are in its queue.
+    fn arrived(&self, executor: Option<usize>, count: usize) {
+        if let Some(executor) = executor {
+            self.shared.gauges[self.ends[executor].number].arrive(count);
+            self.publish(executor);
         }
     }
 
@@ -297,7 +351,11 @@ impl<K: Kit> Traffic<K> {
         // What a member of a ring cannot pass on counts as well: it takes input all the same.
         let unsent = if ends.ring != 0 { ends.outbox.len() } else { 0 };
         gauge.set(queued + unsent);
-        if queued < self.high_water / 2 + 1 && gauge.take_awaited() {
+        // What is still on the way counts: who waits would find no room, and be rung again for every tuple of it.
+        if queued < self.high_water / 2 + 1
+            && gauge.queued() < self.high_water / 2 + 1
+            && gauge.take_awaited()
+        {
             self.shared.ring_all();
         }
     }

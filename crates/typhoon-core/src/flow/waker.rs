@@ -3,13 +3,22 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-/// Rings a waiting loop. Cheap to clone; any thread may ring it; rings before the wait are not lost.
+const AWAKE: u8 = 0;
+const RUNG: u8 = 1;
+const ASLEEP: u8 = 2;
+
+/// Rings a waiting loop. Cheap to clone; any thread may ring it; rings before the wait are not lost. A ring costs a
+/// system call only when the loop sleeps.
 #[derive(Clone)]
 pub struct Waker(Arc<Bell>);
 
 struct Bell {
+    state: AtomicU8,
+    /// Somebody else waits for the descriptor.
+    watched: AtomicBool,
     read: OwnedFd,
     /// The pipe's other end, where there is no eventfd.
     write: Option<OwnedFd>,
@@ -30,11 +39,22 @@ impl Waker {
     /// The descriptor that is readable when it was rung; [`Waker::wait`] without time makes it unreadable again.
     #[must_use]
     pub fn fd(&self) -> RawFd {
+        if !self.0.watched.swap(true, Ordering::SeqCst) {
+            // Rings until now may have left it as it was.
+            self.call();
+        }
         self.0.read.as_raw_fd()
     }
 
     /// End the present or the next [`Waker::wait`].
     pub fn ring(&self) {
+        // Always an exchange, never just a look: a look could see an old ring that is being answered without us.
+        if self.0.state.swap(RUNG, Ordering::SeqCst) == ASLEEP || self.0.watched.load(Ordering::SeqCst) {
+            self.call();
+        }
+    }
+
+    fn call(&self) {
         let one = 1u64.to_ne_bytes();
         let (fd, length) = match &self.0.write {
             Some(write) => (write.as_raw_fd(), 1),
@@ -56,7 +76,12 @@ impl Waker {
         let mut fds: Vec<libc::pollfd> = Vec::with_capacity(1 + others.len());
         fds.push(poll(self.0.read.as_raw_fd()));
         fds.extend(others.iter().map(|fd| poll(*fd)));
-        poll_fds(&mut fds, timeout);
+        let doze = self
+            .0
+            .state
+            .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst);
+        poll_fds(&mut fds, doze.map_or(Some(Duration::ZERO), |_| timeout));
+        self.0.state.store(AWAKE, Ordering::SeqCst);
         if fds[0].revents != 0 {
             let mut drain = [0u8; 64];
             // SAFETY: a valid, non-blocking descriptor and a buffer of its length.
@@ -71,6 +96,15 @@ impl Waker {
 }
 
 impl Bell {
+    fn new(read: OwnedFd, write: Option<OwnedFd>) -> Self {
+        Bell {
+            state: AtomicU8::new(AWAKE),
+            watched: AtomicBool::new(false),
+            read,
+            write,
+        }
+    }
+
     #[cfg(target_os = "linux")]
     fn eventfd() -> io::Result<Self> {
         // SAFETY: plain system call; the descriptor is owned from here on.
@@ -79,7 +113,7 @@ impl Bell {
             fd => {
                 // SAFETY: fresh and ours.
                 let read = unsafe { OwnedFd::from_raw_fd(fd) };
-                Ok(Bell { read, write: None })
+                Ok(Bell::new(read, None))
             }
         }
     }
@@ -107,12 +141,8 @@ impl Bell {
             }
         }
         // SAFETY: fresh and ours.
-        Ok(unsafe {
-            Bell {
-                read: OwnedFd::from_raw_fd(fds[0]),
-                write: Some(OwnedFd::from_raw_fd(fds[1])),
-            }
-        })
+        let [read, write] = unsafe { fds.map(|fd| OwnedFd::from_raw_fd(fd)) };
+        Ok(Bell::new(read, Some(write)))
     }
 }
 
@@ -172,9 +202,9 @@ mod tests {
     #[test]
     fn other_descriptors_wake() {
         let (waker, other) = (Waker::new().unwrap(), Waker::new().unwrap());
+        let fd = other.fd();
+        other.wait(Some(Duration::ZERO), &[]);
         other.ring();
-        use std::os::fd::AsRawFd;
-        let fd = other.0.read.as_raw_fd();
         assert_eq!(waker.wait(None, &[fd]), vec![fd]);
     }
 }

@@ -5,11 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use super::message::TupleWriter;
 use super::{Garbled, Message};
 use crate::ack::Lineage;
-use crate::engine::{Cause, Gauge, Kit, Mail, Shared};
+use crate::engine::{Cause, Gauge, Kit, Mail, Shared, WINDOW};
 use crate::flow::{Envelope, Places, TaskId};
-
-/// Tuples are put into messages of about this size.
-const MESSAGE: usize = 32 * 1024;
 
 /// What is to be sent to one worker; the urgent lane may overtake the other.
 pub trait Lanes {
@@ -116,7 +113,7 @@ impl<K: Kit> Exchange<K> {
         if !peer.mailbox.is_filled() {
             return;
         }
-        let mut tuples = TupleWriter::new(MESSAGE);
+        let mut tuples = TupleWriter::new(TupleWriter::MESSAGE);
         let mut settled = Vec::new();
         let mut count = 0;
         // Counted before the mailbox is empty: what is on its way is always seen in one place at least.
@@ -130,6 +127,10 @@ impl<K: Kit> Exchange<K> {
                             lanes.bulk(full);
                         }
                     }
+                }
+                Mail::Message(message) => {
+                    count += 1;
+                    lanes.bulk(message);
                 }
                 Mail::Settle(mut list) => settled.append(&mut list),
                 Mail::Fail(root) => {
@@ -287,11 +288,11 @@ impl<K: Kit> Exchange<K> {
     /// each, the more there are.
     fn least(&self, number: u32) -> usize {
         let ring = self.shared.gauges[number as usize].ring.load(Ordering::Relaxed);
-        let members = match ring {
-            0 => 1,
-            ring => self.shared.rings[ring as usize].len(),
+        let part = match ring {
+            0 => WINDOW * self.high_water / 16,
+            ring => self.high_water / (4 * self.shared.rings[ring as usize].len()),
         };
-        (self.high_water / (4 * members)).max(1)
+        part.max(1)
     }
 
     /// A message that gives credit for what came, for executors that have room and are owed enough to be worth it.
@@ -322,7 +323,8 @@ impl<K: Kit> Exchange<K> {
         let ring = &self.shared.rings[gauge.ring.load(Ordering::Relaxed) as usize];
         let members = || ring.iter().filter_map(|member| own.get(*member));
         let room = || match ring.is_empty() {
-            true => gauge.queued() < self.high_water,
+            // Half of the window: the other half is on its way meanwhile.
+            true => gauge.queued() < (WINDOW * self.high_water).div_ceil(2),
             false => members().map(Gauge::queued).sum::<usize>() < self.high_water,
         };
         if room() {

@@ -29,14 +29,20 @@ pub enum Message<P> {
     Lost(Cause),
 }
 
+/// The space that a message of tuples begins with.
+const FIRST: usize = 1024;
+
 /// Tuples, written one by one into messages of some `limit` bytes.
-pub(super) struct TupleWriter {
+pub(crate) struct TupleWriter {
     buffer: Vec<u8>,
     limit: usize,
 }
 
 impl TupleWriter {
-    pub(super) fn new(limit: usize) -> Self {
+    /// Messages are about so long.
+    pub(crate) const MESSAGE: usize = 32 * 1024;
+
+    pub(crate) fn new(limit: usize) -> Self {
         TupleWriter {
             buffer: Vec::new(),
             limit,
@@ -44,8 +50,9 @@ impl TupleWriter {
     }
 
     /// Add one. Gives a message that is full.
-    pub(super) fn add<P: Parcel>(&mut self, envelope: &Envelope<P>) -> Option<Vec<u8>> {
+    pub(crate) fn add<P: Parcel>(&mut self, envelope: &Envelope<P>) -> Option<Vec<u8>> {
         if self.buffer.is_empty() {
+            self.buffer.reserve(FIRST);
             self.buffer.push(TUPLES);
         }
         let buffer = &mut self.buffer;
@@ -66,7 +73,7 @@ impl TupleWriter {
     }
 
     /// What is left.
-    pub(super) fn rest(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn rest(&mut self) -> Option<Vec<u8>> {
         (!self.buffer.is_empty()).then(|| std::mem::take(&mut self.buffer))
     }
 }
@@ -119,7 +126,10 @@ impl<P: Parcel> Message<P> {
     pub fn read(bytes: &[u8]) -> Result<Self, Garbled> {
         let mut reader = Reader { bytes, at: 0 };
         let message = match reader.byte()? {
-            TUPLES => Message::Tuples(reader.all(Reader::envelope)?),
+            TUPLES => {
+                let mut store = P::store(bytes.len());
+                Message::Tuples(reader.all(|reader| reader.envelope(&mut store))?)
+            }
             SETTLE => Message::Settle(reader.all(|reader| Ok((reader.root()?, reader.long()?)))?),
             FAIL => Message::Fail(reader.root()?),
             RESET => Message::Reset(reader.root()?),
@@ -174,7 +184,7 @@ impl<'a> Reader<'a> {
             .ok_or(garbled)
     }
 
-    fn envelope<P: Parcel>(&mut self) -> Result<Envelope<P>, Garbled> {
+    fn envelope<P: Parcel>(&mut self, store: &mut P::Store) -> Result<Envelope<P>, Garbled> {
         let way = Way::from_bits(self.long()?);
         let lineage = match self.word()? {
             0 => Lineage::NONE,
@@ -185,7 +195,7 @@ impl<'a> Reader<'a> {
             }
         };
         let length = self.word()? as usize;
-        let payload = P::arrived(self.take(length)?);
+        let payload = P::arrived(self.take(length)?, store);
         Ok(Envelope {
             payload,
             lineage,
@@ -212,6 +222,7 @@ mod tests {
     struct Bytes(Vec<u8>);
 
     impl Parcel for Bytes {
+        type Store = ();
         fn pack(self) -> Option<Self> {
             Some(self)
         }
@@ -221,9 +232,10 @@ mod tests {
         fn packed(&self) -> &[u8] {
             &self.0
         }
-        fn arrived(bytes: &[u8]) -> Self {
+        fn arrived(bytes: &[u8], _: &mut ()) -> Self {
             Bytes(bytes.to_vec())
         }
+        fn store(_: usize) {}
     }
 
     fn root() -> impl Strategy<Value = Root> {

@@ -5,4 +5,5 @@ mod exchange;
 mod message;
 
 pub use exchange::{Exchange, Lanes};
+pub(crate) use message::TupleWriter;
 pub use message::{Garbled, Message};

@@ -66,6 +66,8 @@ impl Values for Row {
 
 /// Only whole numbers travel.
 impl Parcel for Row {
+    type Store = ();
+
     fn pack(self) -> Option<Self> {
         let bytes: Vec<u8> = (0..self.0.len())
             .flat_map(|position| self.int(position).to_le_bytes())
@@ -81,10 +83,12 @@ impl Parcel for Row {
         self.1.as_deref().unwrap_or_default()
     }
 
-    fn arrived(bytes: &[u8]) -> Self {
+    fn arrived(bytes: &[u8], _: &mut ()) -> Self {
         let int = |number: &[u8; 8]| Value::Int(i64::from_le_bytes(*number));
         Row(bytes.as_chunks().0.iter().map(int).collect(), Some(bytes.into()))
     }
+
+    fn store(_: usize) {}
 }
 
 impl Key for Row {

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use super::Options;
 use super::format::{self, DEPTH, ext};
 pub use super::input::Decoder;
-use super::keys;
+use super::keys::{KEYS, WORDS};
 use super::refused::{Fault, Got};
 use crate::python::{Ref, none};
 
@@ -19,14 +19,70 @@ pub fn row(py: Python<'_>, bytes: &[u8], options: Options) -> PyResult<Ref> {
     decoder.values().map_err(|fault| fault.raise(py))
 }
 
+/// The only value of a tuple of one, or all values as a tuple.
+pub enum Decoded {
+    Lone(Ref),
+    Many(Ref),
+}
+
+/// As [`super::decode_payload`].
+#[inline]
+pub fn payload(py: Python<'_>, bytes: &[u8], options: Options) -> PyResult<Decoded> {
+    let mut decoder = Decoder::new(py, bytes, options);
+    let decoded = match bytes.first() {
+        Some(&format::ONE) => decoder.only_value().map(Decoded::Lone),
+        _ => decoder.values().map(Decoded::Many),
+    };
+    decoded.map_err(|fault| fault.raise(py))
+}
+
 impl Decoder<'_, '_> {
     #[inline(always)]
     fn values(&mut self) -> Got<Ref> {
-        let tuple = self.items_of_tuple()?;
-        if self.at != self.end {
-            return Err(self.corrupt("more bytes than values"));
+        let tuple = self.tuple_of(Self::familiar)?;
+        self.is_over().map(|()| tuple)
+    }
+
+    #[inline(always)]
+    fn only_value(&mut self) -> Got<Ref> {
+        let length = self.array_header()?;
+        self.claim(length)?;
+        let value = self.familiar()?;
+        self.is_over().map(|()| value)
+    }
+
+    #[inline(always)]
+    fn is_over(&self) -> Got<()> {
+        match self.at == self.end {
+            true => Ok(()),
+            false => Err(self.corrupt("more bytes than values")),
         }
-        Ok(tuple)
+    }
+
+    /// One of the items that were claimed, which may well be a word that came before.
+    #[inline(always)]
+    fn familiar(&mut self) -> Got<Ref> {
+        match self.bytes.get(self.at) {
+            Some(0xa2..=0xbf) if WORDS.pays(self.py) => self.word(),
+            _ => self.item(),
+        }
+    }
+
+    #[inline]
+    fn word(&mut self) -> Got<Ref> {
+        let begin = self.at;
+        let length = (self.byte()? & 0x1f).into();
+        let text = self.take(length)?;
+        let found = WORDS.find(self.py, text);
+        WORDS.note(self.py, found.is_some());
+        if let Some(word) = found {
+            self.owed -= 1;
+            return Ok(word);
+        }
+        self.at = begin;
+        let word = self.item()?;
+        WORDS.keep(self.py, text, &word);
+        Ok(word)
     }
 
     /// One of the items that were claimed.
@@ -197,13 +253,13 @@ impl Decoder<'_, '_> {
             return Err(self.corrupt("the end"));
         }
         let text = &self.bytes[self.at + 1..self.at + 1 + length];
-        if let Some(key) = keys::find(self.py, text) {
+        if let Some(key) = KEYS.find(self.py, text) {
             self.owed -= 1;
             self.at += 1 + length;
             return Ok(key);
         }
         let key = self.item()?;
-        keys::keep(self.py, text, &key);
+        KEYS.keep(self.py, text, &key);
         Ok(key)
     }
 
@@ -221,13 +277,18 @@ impl Decoder<'_, '_> {
     /// An array, as a tuple.
     #[inline(always)]
     pub fn items_of_tuple(&mut self) -> Got<Ref> {
+        self.tuple_of(Self::item)
+    }
+
+    #[inline(always)]
+    fn tuple_of(&mut self, item: impl Fn(&mut Self) -> Got<Ref>) -> Got<Ref> {
         let length = self.array_header()?;
         self.claim(length)?;
         // SAFETY: as in `list`.
         unsafe {
             let tuple = self.object(ffi::PyTuple_New(length as ffi::Py_ssize_t))?;
             for index in 0..length {
-                let item = self.item()?.into_ptr();
+                let item = item(self)?.into_ptr();
                 ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index as ffi::Py_ssize_t, item);
             }
             Ok(tuple)

@@ -3,6 +3,8 @@
 /// How many containers may lie within each other.
 pub const DEPTH: u32 = 500;
 
+/// An array of one.
+pub const ONE: u8 = 0x91;
 pub const NIL: u8 = 0xc0;
 pub const FALSE: u8 = 0xc2;
 pub const TRUE: u8 = 0xc3;

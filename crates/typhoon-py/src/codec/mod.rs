@@ -9,7 +9,7 @@
 //! | `registry.rs`, `registered.rs` | which types users registered; how objects of them travel |
 //! | `pickled.rs` | everything else |
 //! | `plain.rs` | rows of plain values, without an interpreter |
-//! | `keys.rs` | the keys of dicts that were decoded last |
+//! | `keys.rs` | short texts that were decoded last |
 //! | `known.rs` | classes of modules that need not be loaded |
 //! | `refused.rs` | what cannot be encoded; what cannot be decoded |
 //! | `face.rs` | the functions of `typhoon._core` |
@@ -40,6 +40,7 @@ use pyo3::prelude::*;
 
 use crate::python::{Raw, Ref};
 
+pub use decode::Decoded;
 pub use face::{decode_values, encode_values, register_codec_type, time_codec};
 pub use plain::{decode as decode_row, encode as encode_row};
 pub use refused::Refused;
@@ -91,4 +92,13 @@ pub unsafe fn encode(values: Values, out: &mut Vec<u8>, options: Options) -> Res
 #[inline]
 pub fn decode(py: Python<'_>, bytes: &[u8], options: Options) -> PyResult<Ref> {
     decode::row(py, bytes, options)
+}
+
+/// The same, but the only value of a tuple of one comes by itself.
+///
+/// # Errors
+/// As [`decode`].
+#[inline]
+pub fn decode_payload(py: Python<'_>, bytes: &[u8], options: Options) -> PyResult<Decoded> {
+    decode::payload(py, bytes, options)
 }
