@@ -147,6 +147,7 @@ mod tests {
     }
 
     impl Parcel for NoPayload {
+        type Store = ();
         fn pack(self) -> Option<Self> {
             match self {}
         }
@@ -156,9 +157,10 @@ mod tests {
         fn packed(&self) -> &[u8] {
             match *self {}
         }
-        fn arrived(_: &[u8]) -> Self {
+        fn arrived(_: &[u8], (): &mut ()) -> Self {
             unreachable!("nothing is sent")
         }
+        fn store(_: usize) -> Self::Store {}
     }
 
     impl Clock for Nothing {
@@ -223,6 +225,7 @@ mod tests {
         fn new() -> Self {
             let place = |number| Place {
                 number,
+                line: 0,
                 ..Place::default()
             };
             let places = vec![place(0), place(1)];
