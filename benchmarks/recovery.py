@@ -137,7 +137,7 @@ def kill(running: LocalTopology, folder: Path, of_spout: bool) -> Kill:
     victim = spout if of_spout else other
     if victim.pid is None:
         raise SystemExit(f"error: the worker on port {victim.port} does not run")
-    member = running._worker._by_port[victim.port]
+    member = next(one for one in running._worker._crew.members if one.port == victim.port)
     old = {file.name for file in folder.iterdir()}
     incarnation = member.incarnation
     began = time.monotonic()

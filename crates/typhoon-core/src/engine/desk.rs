@@ -716,6 +716,8 @@ impl<K: Kit> Desk<K> {
     }
 
     pub(super) fn relayout(&mut self, relayout: &Relayout) {
+        // What is written already goes by the old places, and is counted there.
+        self.traffic.dispatch();
         self.traffic.set_places(&relayout.places);
         for seat in &self.seats {
             let tasks = relayout.routes.get(seat.number).into_iter().flatten().enumerate();

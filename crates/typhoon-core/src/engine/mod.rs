@@ -14,10 +14,9 @@ pub use anchor::{Anchor, Anchors, Input};
 pub use component::{Clock, Component, Kit, Next, Stop};
 pub use desk::{Desk, EmitError};
 pub use line::{Loop, Rest};
-pub(crate) use shared::WINDOW;
 pub use shared::{
     Cause, ExecutorPlan, Extent, Figures, Gauge, Kind, Mail, Order, Peer, Plan, Relayout, Shared, Status,
-    Targets,
+    Targets, WINDOW,
 };
 pub use traffic::Traffic;
 pub use watch::{Held, Watchdog};

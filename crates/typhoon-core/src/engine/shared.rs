@@ -51,7 +51,7 @@ pub struct Plan {
 
 /// What may be on its way to an executor of another worker, in terms of the high water of its inbox: so much that
 /// credit has come back before it is used up, though three threads have to be woken for that.
-pub(crate) const WINDOW: usize = 8;
+pub const WINDOW: usize = 4;
 
 /// How full an executor's inbox is, for threads that feed it.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use super::bits::Bits;
 use super::{Kit, Mail, Plan, Shared, WINDOW};
 use crate::ack::Root;
-use crate::flow::{Envelope, Place, Places, Queue, TaskId};
+use crate::flow::{Envelope, Places, Queue, TaskId};
 use crate::wire::TupleWriter;
 
 /// The queues of one executor.
@@ -125,23 +125,13 @@ impl<K: Kit> Traffic<K> {
             }
             return true;
         }
-        self.send_elsewhere(from, place, envelope)
+        self.hold_back(from, envelope);
+        false
     }
 
-    /// What goes to another worker is written down at once, if nothing is before it. All else waits in the outbox.
     #[inline(never)]
-    fn send_elsewhere(&mut self, from: usize, place: Place, envelope: Envelope<K::Payload>) -> bool {
-        let number = place.number as usize;
-        if let Some(abroad) = usize::from(place.line).checked_sub(self.shared.lines)
-            && self.ends[from].outbox.is_empty()
-            && self.remote_has_room(from, number)
-        {
-            self.shared.gauges[number].expect(1);
-            self.write(abroad, &envelope);
-            return true;
-        }
+    fn hold_back(&mut self, from: usize, envelope: Envelope<K::Payload>) {
         self.ends[from].outbox.push(envelope);
-        false
     }
 
     /// Put a tuple into the message for another worker.

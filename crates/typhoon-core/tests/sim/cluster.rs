@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use typhoon_core::ack::Edges;
-use typhoon_core::engine::{ExecutorPlan, Extent, Kind, Loop, Mail, Order, Plan, Relayout, Rest, Shared};
+use typhoon_core::engine::{
+    ExecutorPlan, Extent, Kind, Loop, Mail, Order, Plan, Relayout, Rest, Shared, WINDOW,
+};
 use typhoon_core::flow::{Outlet, Pick, Place, Places, Route};
 
 use crate::net::{Life, Net, Process, Relaid, Start, Todo};
@@ -574,7 +576,7 @@ impl Cluster {
         if self.truth.borrow().calm && !grows {
             let fullest = self.truth.borrow().fullest_inbox;
             assert!(
-                fullest <= self.case.workers * self.case.high_water,
+                fullest <= self.case.workers * WINDOW * self.case.high_water,
                 "{fullest} waited for one bolt"
             );
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use typhoon_core::ack::Edges;
-use typhoon_core::engine::{Relayout, Shared};
+use typhoon_core::engine::{Relayout, Shared, WINDOW};
 use typhoon_core::wire::{Exchange, Lanes, Message};
 
 use crate::sim::truth::Truth;
@@ -303,7 +303,10 @@ impl Net {
                 "{start} has {sent} on the way, and knows of {known}"
             );
             if gauge.ring.load(Ordering::Relaxed) == 0 {
-                assert!(known <= self.high_water, "{start} has {known} on the way");
+                assert!(
+                    known <= WINDOW * self.high_water,
+                    "{start} has {known} on the way"
+                );
             }
         }
     }
@@ -548,7 +551,7 @@ impl Net {
             own.iter()
                 .for_each(|gauge| assert_eq!(gauge.queued(), 0, "in worker {start}"));
             // So much is not worth a message.
-            let least = (self.high_water / 4).max(1);
+            let least = (WINDOW * self.high_water / 16).max(1);
             for (number, gauge) in others.iter().enumerate() {
                 assert!(
                     gauge.queued() < least,
