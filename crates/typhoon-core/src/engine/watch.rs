@@ -126,7 +126,7 @@ fn waiting(wall: u64, cpu: u64) -> f64 {
     1.0 - (cpu as f64 / wall.max(1) as f64).min(1.0)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::engine::Extent;
