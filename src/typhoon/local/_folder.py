@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 KEPT = 20
@@ -39,7 +40,11 @@ class RunFolder:
         for file in self.path.iterdir():
             if file.is_socket():
                 file.unlink(missing_ok=True)
-        (self.path / DIED).touch()
+        died = self.path / DIED
+        died.touch()
+        # By itself a file's time is that of the kernel's last tick, which several may share.
+        now = time.time_ns()
+        os.utime(died, ns=(now, now))
         self._forget_old()
 
     def _forget_old(self) -> None:
@@ -48,6 +53,6 @@ class RunFolder:
             for folder in self.path.parent.glob(f"{PREFIX}*")
             if (folder / DIED).is_file() and folder.stat().st_uid == os.getuid()
         ]
-        kept.sort(key=lambda folder: (folder / DIED).stat().st_mtime)
+        kept.sort(key=lambda folder: (folder / DIED).stat().st_mtime_ns)
         for folder in kept[:-KEPT]:
             shutil.rmtree(folder, ignore_errors=True)
