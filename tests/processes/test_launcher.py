@@ -369,7 +369,8 @@ def test_without_such_a_parent_nothing_is_done() -> None:
 
 
 def test_logs_rotate_at_the_ends_of_lines(yard: Yard) -> None:
-    code = "for n in range(4000): print(n, '.' * 20)\nimport os; os.system('echo from the shell')"
+    printing = "for n in range(4000): print(n, '.' * 20)"
+    code = f"import os, sys\n{printing}\nsys.stdout.flush()\nos.system('echo from the shell')"
     yard.launcher.launch(PORT, 1, python(code))
     yard.death()
     names = sorted(file.name for file in yard.folder.iterdir())
