@@ -135,7 +135,15 @@ def bomb(rng: random.Random) -> bytes:
     """Containers in containers, each of which says that it has more items than there are bytes."""
     size = rng.randrange(10, 3000)
     head = rng.choice(
-        [b"\xdd", b"\xdf", b"\xc7\xff\x01\xdd", b"\xc7\xff\x02\xdd", b"\xdc", b"\x91"]
+        [
+            b"\xdd",
+            b"\xdf",
+            b"\xc7\xff\x01\xdd",
+            b"\xc7\xff\x02\xdd",
+            b"\xc7\xff\x11\xdd",
+            b"\xdc",
+            b"\x91",
+        ]
     )
     claims = struct.pack(">I", rng.choice([size, size // 2, 2**32 - 1]))
     return b"\x91" + (head + (claims if head[-1] > 0xDC else claims[2:])) * (size // 5)

@@ -308,6 +308,11 @@ def large(number: int) -> bytes:
     return bytes([number]) * 20_000_000
 
 
+def huge(number: int) -> bytes:
+    """300 MB."""
+    return bytes([number]) * 300_000_000
+
+
 class Checksum(Part, Bolt):
     def process(self, tup: Any) -> None:
         value = tup.values[0]

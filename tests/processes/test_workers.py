@@ -31,6 +31,7 @@ from worker_parts import (
     Sink,
     Ticked,
     Window,
+    huge,
     large,
     lock_at_five,
     trap_at_five,
@@ -463,15 +464,18 @@ def test_values_that_cannot_be_sent_fail_at_their_emit(diary, submit):
     assert "lock" in odd.last_error
 
 
-def test_large_values_come_whole(diary, submit):
+@pytest.mark.parametrize(("value", "count"), [(large, 6), (huge, 1)])
+def test_large_values_come_whole(diary, submit, value, count):
     builder = TopologyBuilder()
-    builder.set_spout("numbers", Numbers(diary, count=6, value=large), 1)
-    builder.set_bolt("sum", Checksum(diary), 2).fields_grouping("numbers", ["number"])
+    builder.set_spout("numbers", Numbers(diary, count=count, value=value), 1)
+    builder.set_bolt("sum", Checksum(diary), 2).all_grouping("numbers")
     topology = submit(builder, 2, topology_max_spout_pending=2)
     topology.wait_until_drained(timeout=50)
     sums = {number: (length, crc) for number, length, crc, _ in diary.all("sum")}
-    assert sums == {n: (20_000_000, zlib.crc32(large(n))) for n in range(6)}
-    assert diary.firsts("acked") == Counter(range(6))
+    whole = {n: value(n) for n in range(count)}
+    assert sums == {n: (len(all_of_it), zlib.crc32(all_of_it)) for n, all_of_it in whole.items()}
+    assert len(diary.all("sum")) == 2 * count
+    assert diary.firsts("acked") == Counter(range(count))
 
 
 @pytest.mark.parametrize("pending", [1, 7])

@@ -478,6 +478,23 @@ def test_too_deep_bytes_are_refused(head: bytes) -> None:
         decode_values(b"\x91" + head * 501 + b"\xc0")
 
 
+@pytest.mark.parametrize("extension", [1, 2, 17])
+def test_extensions_nested_too_deeply_are_refused(extension: int) -> None:
+    """However deep: 20,000 times would be more than the stack holds."""
+    inside = b"\xc0"
+    for _ in range(20_000):
+        array = b"\x91" if extension < 17 else b""
+        inside = array + inside
+        inside = b"\xc9" + struct.pack(">IB", len(inside), extension) + inside
+    with pytest.raises(CorruptDataError, match="nested too deeply"):
+        decode_values(b"\x91" + inside)
+
+
+def test_more_than_a_gigabyte_is_refused() -> None:
+    with pytest.raises(CodecError, match="value 1 holds more than the values of one tuple may take"):
+        encode_values((1, bytes(1 << 30)))
+
+
 # Registered types ---------------------------------------------------------------------------------
 
 

@@ -105,7 +105,7 @@ impl Payload {
     fn encode(&self, bytes: &mut Vec<u8>, options: codec::Options) -> Result<(), Refused> {
         match self.held() {
             Held::Packed(packed) => bytes.extend_from_slice(packed),
-            Held::Row(values) => codec::encode_row(values, bytes),
+            Held::Row(values) => codec::encode_row(values, bytes, options.limit)?,
             // SAFETY: alive while we are, and an emit of Python objects holds the GIL.
             Held::Python(tuple) => unsafe { codec::encode(Borrowed::Many(tuple), bytes, options)? },
             // SAFETY: as above.

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use super::Options;
 use super::format::{self, DEPTH, ext};
 pub use super::input::Decoder;
-use super::keys::{KEYS, WORDS};
+use super::keys;
 use super::refused::{Fault, Got};
 use crate::python::{Ref, none};
 
@@ -39,7 +39,7 @@ pub fn payload(py: Python<'_>, bytes: &[u8], options: Options) -> PyResult<Decod
 impl Decoder<'_, '_> {
     #[inline(always)]
     fn values(&mut self) -> Got<Ref> {
-        let tuple = self.tuple_of(Self::familiar)?;
+        let tuple = self.items_of_tuple()?;
         self.is_over().map(|()| tuple)
     }
 
@@ -47,7 +47,7 @@ impl Decoder<'_, '_> {
     fn only_value(&mut self) -> Got<Ref> {
         let length = self.array_header()?;
         self.claim(length)?;
-        let value = self.familiar()?;
+        let value = self.item()?;
         self.is_over().map(|()| value)
     }
 
@@ -57,32 +57,6 @@ impl Decoder<'_, '_> {
             true => Ok(()),
             false => Err(self.corrupt("more bytes than values")),
         }
-    }
-
-    /// One of the items that were claimed, which may well be a word that came before.
-    #[inline(always)]
-    fn familiar(&mut self) -> Got<Ref> {
-        match self.bytes.get(self.at) {
-            Some(0xa2..=0xbf) if WORDS.pays(self.py) => self.word(),
-            _ => self.item(),
-        }
-    }
-
-    #[inline]
-    fn word(&mut self) -> Got<Ref> {
-        let begin = self.at;
-        let length = (self.byte()? & 0x1f).into();
-        let text = self.take(length)?;
-        let found = WORDS.find(self.py, text);
-        WORDS.note(self.py, found.is_some());
-        if let Some(word) = found {
-            self.owed -= 1;
-            return Ok(word);
-        }
-        self.at = begin;
-        let word = self.item()?;
-        WORDS.keep(self.py, text, &word);
-        Ok(word)
     }
 
     /// One of the items that were claimed.
@@ -253,13 +227,13 @@ impl Decoder<'_, '_> {
             return Err(self.corrupt("the end"));
         }
         let text = &self.bytes[self.at + 1..self.at + 1 + length];
-        if let Some(key) = KEYS.find(self.py, text) {
+        if let Some(key) = keys::find(self.py, text) {
             self.owed -= 1;
             self.at += 1 + length;
             return Ok(key);
         }
         let key = self.item()?;
-        KEYS.keep(self.py, text, &key);
+        keys::keep(self.py, text, &key);
         Ok(key)
     }
 
@@ -277,18 +251,13 @@ impl Decoder<'_, '_> {
     /// An array, as a tuple.
     #[inline(always)]
     pub fn items_of_tuple(&mut self) -> Got<Ref> {
-        self.tuple_of(Self::item)
-    }
-
-    #[inline(always)]
-    fn tuple_of(&mut self, item: impl Fn(&mut Self) -> Got<Ref>) -> Got<Ref> {
         let length = self.array_header()?;
         self.claim(length)?;
         // SAFETY: as in `list`.
         unsafe {
             let tuple = self.object(ffi::PyTuple_New(length as ffi::Py_ssize_t))?;
             for index in 0..length {
-                let item = item(self)?.into_ptr();
+                let item = self.item()?.into_ptr();
                 ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index as ffi::Py_ssize_t, item);
             }
             Ok(tuple)
@@ -349,7 +318,7 @@ impl Decoder<'_, '_> {
             ext::ZONE_INFO => self.zone_info(),
             ext::DECIMAL => self.decimal(),
             ext::UUID => self.uuid(),
-            ext::ARRAY => self.ndarray(),
+            ext::ARRAY => self.deeper(Self::ndarray),
             ext::REGISTERED => self.deeper(Self::registered),
             ext::PICKLE => self.pickled(),
             _ => Err(self.corrupt(&format!("an extension of the unknown type {}", code as i8))),

@@ -18,7 +18,7 @@ pub struct Encoder<'a, 'py> {
     pub options: Options,
     /// How many containers we are in.
     depth: u32,
-    /// `out` may not be longer when a container begins.
+    /// `out` may not be longer when a container begins, nor when a value has ended.
     end: usize,
 }
 
@@ -63,7 +63,8 @@ impl Encoder<'_, '_> {
     unsafe fn field(&mut self, value: Raw, position: usize, start: usize) -> Result<(), Refused> {
         let begun = self.out.len();
         // SAFETY: alive, GIL held.
-        match unsafe { self.value(value) } {
+        let done = unsafe { self.value(value) };
+        match done.and_then(|()| self.fits()) {
             Ok(()) => Ok(()),
             // SAFETY: as above.
             Err(why) => unsafe { self.otherwise(value, why, position, start, begun) },
@@ -90,11 +91,20 @@ impl Encoder<'_, '_> {
                     return Err(Refused::new(position, other));
                 }
                 Err(_) => {}
-                Ok(()) => return Ok(()),
+                Ok(()) if self.fits().is_ok() => return Ok(()),
+                Ok(()) => {}
             }
         }
         self.out.truncate(start);
         Err(Refused::new(position, why))
+    }
+
+    #[inline(always)]
+    fn fits(&self) -> Done {
+        match self.out.len() <= self.end {
+            true => Ok(()),
+            false => Err(Box::new(Why::Size)),
+        }
     }
 
     /// Any value.
@@ -167,9 +177,7 @@ impl Encoder<'_, '_> {
         if self.depth >= DEPTH {
             return Err(Box::new(Why::Depth));
         }
-        if self.out.len() > self.end {
-            return Err(Box::new(Why::Size));
-        }
+        self.fits()?;
         self.depth += 1;
         // SAFETY: alive, GIL held.
         let done = unsafe {
@@ -209,9 +217,17 @@ impl Encoder<'_, '_> {
 
     #[inline(never)]
     unsafe fn other(&mut self, value: Raw, class: *mut ffi::PyTypeObject) -> Done {
+        let mut known = known::find_fetched(self.py, class);
+        if known.is_none() {
+            if let Some(entry) = registry::of_class(class) {
+                // SAFETY: `value` is of the class that was registered.
+                return unsafe { self.registered(value, &entry) };
+            }
+            known = known::find(self.py, class);
+        }
         // SAFETY: `value` is of the class that says which it is.
         unsafe {
-            match known::find(self.py, class) {
+            match known {
                 Some(Known::DateTime) => self.datetime(value),
                 Some(Known::Date) => self.date(value),
                 Some(Known::Time) => self.time(value),
@@ -222,10 +238,7 @@ impl Encoder<'_, '_> {
                 Some(Known::Uuid) => self.uuid(value),
                 Some(Known::Array) => self.ndarray(value),
                 Some(Known::Scalar) => self.numpy_scalar(value),
-                None => match registry::of_class(class) {
-                    Some(entry) => self.registered(value, &entry),
-                    None => self.pickled(value),
-                },
+                None => self.pickled(value),
             }
         }
     }

@@ -1,7 +1,5 @@
 //! What Python sees of the codec.
 
-use std::cell::UnsafeCell;
-use std::mem;
 use std::time::Instant;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
@@ -9,7 +7,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 
 use super::{Options, Values, known, registry};
-use crate::python::Ref;
 
 fn options(pickle: bool) -> Options {
     Options {
@@ -23,38 +20,14 @@ fn options(pickle: bool) -> Options {
 #[pyo3(signature = (values, /, pickle = true))]
 pub fn encode_values<'py>(values: &Bound<'py, PyTuple>, pickle: bool) -> PyResult<Bound<'py, PyBytes>> {
     let py = values.py();
-    let mut out = take_scratch(py);
+    let mut out = Vec::new();
     // SAFETY: a tuple that the caller holds; GIL held.
     let done = unsafe { super::encode(Values::Many(values.as_ptr()), &mut out, options(pickle)) };
     if let Err(refused) = done {
         let holder = format!("value {}", refused.position);
         return Err(refused.raise(py, &holder));
     }
-    let bytes = PyBytes::new(py, &out);
-    give_back(py, out);
-    Ok(bytes)
-}
-
-/// Memory of the last call: one of a few bytes takes longer to get than to fill.
-struct Scratch(UnsafeCell<Vec<u8>>);
-
-// SAFETY: only touched by the two functions below, with the GIL held.
-unsafe impl Sync for Scratch {}
-
-static SCRATCH: Scratch = Scratch(UnsafeCell::new(Vec::new()));
-
-fn take_scratch(_gil: Python<'_>) -> Vec<u8> {
-    // SAFETY: GIL held, and the borrow ends here.
-    let mut out = mem::take(unsafe { &mut *SCRATCH.0.get() });
-    out.clear();
-    out
-}
-
-fn give_back(_gil: Python<'_>, out: Vec<u8>) {
-    if out.capacity() <= 1 << 16 {
-        // SAFETY: as above; what was there is plain memory.
-        unsafe { *SCRATCH.0.get() = out };
-    }
+    Ok(PyBytes::new(py, &out))
 }
 
 /// The values that `data` holds.
@@ -91,7 +64,7 @@ pub fn time_codec(values: &Bound<'_, PyTuple>, rounds: u32) -> PyResult<(f64, f6
     let encoding = begun.elapsed();
     let begun = Instant::now();
     for _ in 0..rounds {
-        let values: Ref = super::decode(py, std::hint::black_box(&out), Options::default())?;
+        let values = super::decode_payload(py, std::hint::black_box(&out), Options::default())?;
         drop(std::hint::black_box(values));
     }
     let decoding = begun.elapsed();

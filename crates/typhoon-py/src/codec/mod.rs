@@ -9,7 +9,7 @@
 //! | `registry.rs`, `registered.rs` | which types users registered; how objects of them travel |
 //! | `pickled.rs` | everything else |
 //! | `plain.rs` | rows of plain values, without an interpreter |
-//! | `keys.rs` | short texts that were decoded last |
+//! | `keys.rs` | the keys of dicts that were decoded last |
 //! | `known.rs` | classes of modules that need not be loaded |
 //! | `refused.rs` | what cannot be encoded; what cannot be decoded |
 //! | `face.rs` | the functions of `typhoon._core` |
@@ -50,15 +50,18 @@ pub use refused::Refused;
 pub struct Options {
     /// Values that nothing else can carry are pickled; false: they are refused, in both directions.
     pub pickle: bool,
-    /// How many bytes the values of one tuple may take, checked at every container.
+    /// How many bytes the values of one tuple may take, checked at every container and at the end of each value.
     pub limit: usize,
 }
+
+/// The usual [`Options::limit`].
+pub const LIMIT: usize = 1 << 30;
 
 impl Default for Options {
     fn default() -> Self {
         Options {
             pickle: true,
-            limit: 1 << 30,
+            limit: LIMIT,
         }
     }
 }

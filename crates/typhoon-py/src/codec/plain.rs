@@ -2,35 +2,35 @@
 
 use typhoon_core::native::Value;
 
-use super::format;
+use super::format::{self, TooLong};
+use super::refused::{Refused, Why};
 
-/// Append the values. What is beyond MessagePack's 4 GiB is written as nothing.
-pub fn encode(values: &[Value], out: &mut Vec<u8>) {
-    if format::array(out, values.len()).is_err() {
-        return;
-    }
-    for value in values {
-        let written = match value {
-            Value::Nothing => Err(format::TooLong),
-            Value::Bool(value) => {
-                format::put(out, [if *value { format::TRUE } else { format::FALSE }]);
-                Ok(())
-            }
-            Value::Int(value) => {
-                format::integer(out, *value);
-                Ok(())
-            }
-            Value::Float(value) => {
-                format::float(out, *value);
-                Ok(())
-            }
-            Value::Text(value) => format::text(out, value.as_bytes()),
-            Value::Bytes(value) => format::binary(out, value),
+/// Append the values to `out`, which is left anyhow if they are more than `limit` bytes.
+pub fn encode(values: &[Value], out: &mut Vec<u8>, limit: usize) -> Result<(), Refused> {
+    format::array(out, values.len()).map_err(|error| Refused::new(0, error.into()))?;
+    for (position, value) in values.iter().enumerate() {
+        let written = write(value, out).map_err(Into::into);
+        let fits = |()| match out.len() <= limit {
+            true => Ok(()),
+            false => Err(Box::new(Why::Size)),
         };
-        if written.is_err() {
-            format::put(out, [format::NIL]);
-        }
+        written
+            .and_then(fits)
+            .map_err(|why| Refused::new(position, why))?;
     }
+    Ok(())
+}
+
+fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), TooLong> {
+    match value {
+        Value::Nothing => format::put(out, [format::NIL]),
+        Value::Bool(value) => format::put(out, [if *value { format::TRUE } else { format::FALSE }]),
+        Value::Int(value) => format::integer(out, *value),
+        Value::Float(value) => format::float(out, *value),
+        Value::Text(value) => return format::text(out, value.as_bytes()),
+        Value::Bytes(value) => return format::binary(out, value),
+    }
+    Ok(())
 }
 
 /// The values, if all of them are plain.

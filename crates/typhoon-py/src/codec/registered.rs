@@ -103,19 +103,21 @@ impl Decoder<'_, '_> {
     #[inline(never)]
     pub fn registered(&mut self) -> Got<Ref> {
         let name = self.value()?;
-        let Ok(name) = name.bind(self.py).extract::<String>() else {
+        let name = name.bind(self.py);
+        let text = name.cast::<PyString>();
+        let Ok(name) = text.map_err(PyErr::from).and_then(|text| text.to_str()) else {
             return Err(self.corrupt("a registered type without a name"));
         };
-        let Some(entry) = registry::of_name(&name) else {
-            return Err(Box::new(unknown(&name)));
+        let Some(entry) = registry::of_name(name) else {
+            return Err(Box::new(unknown(name)));
         };
         match &entry.how {
             How::Fields(fields) => {
-                self.check(fields, &name)?;
+                self.check(fields, name)?;
                 self.fields(&entry, fields)
             }
             How::Named(fields) => {
-                self.check(fields, &name)?;
+                self.check(fields, name)?;
                 self.named(&entry, fields)
             }
             How::Functions { decode, .. } => {

@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use typhoon_core::engine::{Cause, Shared};
 use typhoon_core::wire::{Exchange, Lanes};
-use typhoon_wire::{Address, Config, Handler, Links, Lost, Outgoing, Ringer};
+use typhoon_wire::{Address, Config, Handler, Links, Lost, Outgoing, Refusal, Ringer, Unreadable};
 
+use crate::codec;
 use crate::component::Kit;
 
 /// Peers with a session.
@@ -19,6 +20,9 @@ struct Present {
     now: HashSet<u16>,
     /// The incarnation of the last session with each.
     last: HashMap<u16, u64>,
+    /// Why the last handshake with each failed, as far as nobody has asked; of those that did not say who they were
+    /// by `None`.
+    refused: HashMap<Option<u16>, Refusal>,
 }
 
 /// What the link thread calls: it never holds the GIL.
@@ -31,16 +35,19 @@ pub(super) struct Ends {
     ringer: OnceLock<Ringer>,
 }
 
+/// No message is longer than this: what is full leaves before the next tuple, and the codec limits that.
+pub(super) const MESSAGE_LIMIT: usize = codec::LIMIT + (1 << 20);
+const FITS: &str = "the values of a tuple within the codec's limit";
+
 struct Both<'a, 'b>(&'a mut Outgoing<'b>);
 
 impl Lanes for Both<'_, '_> {
-    // Messages beyond the limit are refused when they are packed.
     fn urgent(&mut self, message: Vec<u8>) {
-        let _ = self.0.urgent(&message);
+        self.0.urgent(&message).expect(FITS);
     }
 
     fn bulk(&mut self, message: Vec<u8>) {
-        let _ = self.0.bulk(&message);
+        self.0.bulk(&message).expect(FITS);
     }
 }
 
@@ -50,19 +57,15 @@ impl Handler for Ends {
         false
     }
 
-    fn message(&self, peer: u16, incarnation: u64, message: Cow<'_, [u8]>) {
-        match self.exchange.message(peer, &message) {
-            Ok(true) => self.ring(),
-            Ok(false) => {}
-            // It had a proof and a checksum, and yet it says nothing: whatever it was is lost.
-            Err(_) => self
-                .exchange
-                .lost(peer, self.cause(peer, incarnation, Lost::Broken)),
+    fn message(&self, peer: u16, _incarnation: u64, message: Cow<'_, [u8]>) -> Result<(), Unreadable> {
+        if self.exchange.message(peer, &message).map_err(|_| Unreadable)? {
+            self.ring();
         }
+        Ok(())
     }
 
     fn connected(&self, peer: u16, incarnation: u64) {
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present();
         let again = present.last.insert(peer, incarnation) == Some(incarnation);
         let cause = again.then(|| self.cause(peer, incarnation, Lost::Forgotten));
         self.exchange.connected(peer, cause);
@@ -71,9 +74,18 @@ impl Handler for Ends {
     }
 
     fn lost(&self, peer: u16, incarnation: u64, why: Lost) {
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present();
         present.now.remove(&peer);
         self.exchange.lost(peer, self.cause(peer, incarnation, why));
+    }
+
+    fn refused(&self, peer: Option<u16>, why: Refusal) {
+        self.present().refused.insert(peer, why);
+    }
+
+    /// A worker without links would look alive and be deaf: its next start has new ones.
+    fn died(&self) {
+        std::process::abort();
     }
 }
 
@@ -116,10 +128,19 @@ impl Ends {
         }
     }
 
+    fn present(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why handshakes failed since the last call.
+    pub(super) fn take_refused(&self) -> HashMap<Option<u16>, Refusal> {
+        std::mem::take(&mut self.present().refused)
+    }
+
     /// Wait until these workers are connected; false if that takes too long.
     pub(super) fn wait(&self, workers: &[u16], timeout: Duration) -> bool {
         let until = Instant::now() + timeout;
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present();
         while !workers.iter().all(|worker| present.now.contains(worker)) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -182,7 +182,8 @@ impl Engine {
         let address = links::address(address)?;
         let mut config = Config::new(worker, incarnation, topology, &secret, address);
         config.link_timeout = Duration::try_from_secs_f64(timeout)
-            .map_err(|error| PyValueError::new_err(format!("worker.link.timeout.secs: {error}")))?;
+            .map_err(|error| PyValueError::new_err(format!("worker.link.timeout: {error}")))?;
+        config.message_limit = links::MESSAGE_LIMIT;
         config.tls = tls.map(|(certificate, key, authority, name)| Tls {
             certificate,
             key,
@@ -250,6 +251,16 @@ impl Engine {
     fn wait_connected(&self, py: Python<'_>, workers: Vec<u16>, timeout: f64) -> bool {
         let ends = self.lock_links().as_ref().map(|(ends, _)| Arc::clone(ends));
         ends.is_none_or(|ends| py.detach(|| ends.wait(&workers, Duration::from_secs_f64(timeout))))
+    }
+
+    /// By worker, if it said who it is, why the last handshake with it failed since the last call.
+    fn take_refused(&self) -> Vec<(Option<u16>, String)> {
+        let ends = self.lock_links().as_ref().map(|(ends, _)| Arc::clone(ends));
+        let refused = ends.map(|ends| ends.take_refused()).unwrap_or_default();
+        refused
+            .into_iter()
+            .map(|(worker, why)| (worker, why.to_string()))
+            .collect()
     }
 
     /// End all links at once.
