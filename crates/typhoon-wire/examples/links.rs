@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
-use typhoon_wire::{Address, Config, Handler, Links, Lost, Outgoing};
+use typhoon_wire::{Address, Config, Handler, Links, Lost, Outgoing, Unreadable};
 
 const SECONDS: Duration = Duration::from_secs(2);
 
@@ -15,7 +15,7 @@ struct Pump {
     message: Vec<u8>,
     to_send: AtomicU64,
     received: AtomicU64,
-    woken: mpsc::Sender<()>,
+    woken: mpsc::SyncSender<()>,
     /// Each message is answered.
     echoes: bool,
     /// An urgent message to send: the time of its making. 0 if there is none.
@@ -41,14 +41,14 @@ impl Handler for Pump {
         left > 0
     }
 
-    fn message(&self, _peer: u16, _incarnation: u64, message: Cow<'_, [u8]>) {
+    fn message(&self, _peer: u16, _incarnation: u64, message: Cow<'_, [u8]>) -> Result<(), Unreadable> {
         if let Ok(made) = <[u8; 8]>::try_from(&*message) {
             let made = Duration::from_nanos(u64::from_le_bytes(made));
             self.took
                 .lock()
                 .expect("no panic")
                 .push(self.epoch.elapsed() - made);
-            return;
+            return Ok(());
         }
         assert_eq!(message.len(), self.message.len());
         self.received
@@ -56,18 +56,23 @@ impl Handler for Pump {
         if self.echoes {
             self.to_send.fetch_add(1, Ordering::AcqRel);
         }
-    }
-
-    fn delivered(&self, _peer: u16) {
-        self.woken.send(()).expect("the bench waits");
+        self.wake();
+        Ok(())
     }
 
     fn connected(&self, _peer: u16, _incarnation: u64) {
-        self.woken.send(()).expect("the bench waits");
+        self.wake();
     }
 
     fn lost(&self, _peer: u16, _incarnation: u64, why: Lost) {
         println!("lost: {why}");
+    }
+}
+
+impl Pump {
+    /// There is something to look at: whoever was told so and has not looked yet need not be told again.
+    fn wake(&self) {
+        let _ = self.woken.try_send(());
     }
 }
 
@@ -78,7 +83,7 @@ struct End {
 }
 
 fn end(index: u16, listen: Address, length: usize, echoes: bool, epoch: Instant) -> End {
-    let (sender, woken) = mpsc::channel();
+    let (sender, woken) = mpsc::sync_channel(1);
     let pump = Arc::new(Pump {
         message: vec![7; length],
         to_send: AtomicU64::new(0),

@@ -13,11 +13,10 @@ pub trait Handler: Send + Sync + 'static {
     fn fill(&self, peer: u16, out: &mut Outgoing<'_>) -> bool;
 
     /// A message has come: exactly once, and in the order of its lane. `Cow::Owned` if it came in several frames.
-    fn message(&self, peer: u16, incarnation: u64, message: Cow<'_, [u8]>);
-
-    /// One or more calls of `message` for this peer are over for now; there may be a while until the next. The place to
-    /// hand on in one go what they gathered.
-    fn delivered(&self, _peer: u16) {}
+    ///
+    /// # Errors
+    /// When it says nothing that the handler understands: the session ends, as [`Lost::Broken`].
+    fn message(&self, peer: u16, incarnation: u64, message: Cow<'_, [u8]>) -> Result<(), Unreadable>;
 
     /// A session with this incarnation of the peer has begun. Nothing of an earlier one will come any more.
     fn connected(&self, peer: u16, incarnation: u64);
@@ -29,7 +28,15 @@ pub trait Handler: Send + Sync + 'static {
     /// A handshake failed, at this end or at the other. For logs: a dialler tries again by itself. `peer` is what the
     /// other end claims to be, where it came so far.
     fn refused(&self, _peer: Option<u16>, _why: Refusal) {}
+
+    /// The link thread has panicked: all links are gone, and none of the methods above is called any more. Called by
+    /// the thread as its last.
+    fn died(&self) {}
 }
+
+/// A message that its receiver does not understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +47,8 @@ pub enum Lost {
     TimedOut,
     /// The peer has given the session up.
     Forgotten,
-    /// The peer sent what it must not: a message beyond our limit, numbers that it cannot know. Please report it.
+    /// The peer sent what it must not: a message beyond our limit, or that says nothing, numbers that it cannot know.
+    /// Please report it.
     Broken,
 }
 

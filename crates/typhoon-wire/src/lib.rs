@@ -26,6 +26,6 @@ mod session;
 
 pub use config::{Address, Config, Tls};
 pub use figures::{Figures, PeerFigures};
-pub use handler::{Handler, Lost, Refusal};
+pub use handler::{Handler, Lost, Refusal, Unreadable};
 pub use links::{Links, Ringer};
 pub use session::{Outgoing, TooLong};

@@ -4,6 +4,7 @@ use crate::driver::Driver;
 use crate::figures::{Figures, Ledger};
 use crate::handler::Handler;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -37,11 +38,16 @@ impl Links {
     /// When it cannot listen, or the process lacks descriptors or threads; `InvalidInput` for limits that cannot be
     /// kept.
     pub fn start(config: Config, handler: Arc<dyn Handler>) -> io::Result<Self> {
-        let (driver, shared) = Driver::new(config, handler)?;
+        let (driver, shared) = Driver::new(config, Arc::clone(&handler))?;
         let address = driver.address()?;
         let thread = std::thread::Builder::new()
             .name("typhoon-links".to_owned())
-            .spawn(move || driver.run())?;
+            .spawn(move || {
+                // What the driver had is gone with it, whatever state it was in.
+                if catch_unwind(AssertUnwindSafe(|| driver.run())).is_err() {
+                    handler.died();
+                }
+            })?;
         Ok(Links {
             shared,
             address,
@@ -97,7 +103,6 @@ impl Links {
     fn end(&mut self) {
         if let Some(thread) = self.thread.take() {
             self.shared.command(Command::Stop);
-            // Had it panicked, then the panic was reported where it happened.
             let _ = thread.join();
         }
     }

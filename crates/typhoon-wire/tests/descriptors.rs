@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
-use typhoon_wire::{Address, Config, Handler, Links, Lost, Outgoing};
+use typhoon_wire::{Address, Config, Handler, Links, Lost, Outgoing, Unreadable};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -24,8 +24,9 @@ impl Handler for Witness {
         false
     }
 
-    fn message(&self, _peer: u16, _incarnation: u64, _message: Cow<'_, [u8]>) {
+    fn message(&self, _peer: u16, _incarnation: u64, _message: Cow<'_, [u8]>) -> Result<(), Unreadable> {
         self.came.send(()).unwrap();
+        Ok(())
     }
 
     fn connected(&self, _peer: u16, _incarnation: u64) {}

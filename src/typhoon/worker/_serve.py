@@ -115,9 +115,15 @@ class _Served:
 
     def _start(self) -> None:
         """Nothing is opened before every peer is connected."""
+        refused: dict[int | None, str] = {}
         while not self.engine.wait_connected(self.order.layout.peers, 0.5):
             if self.over.is_set():
                 return
+            for peer, why in self.engine.take_refused():
+                if refused.get(peer) != why:
+                    refused[peer] = why
+                    who = "somebody" if peer is None else f"worker {peer}"
+                    logger.warning("no link with %s yet: %s", who, why)
         self.worker.go()
         self._send("running")
 

@@ -114,7 +114,6 @@ impl Driver {
         };
         let session = present.session.insert(session);
         let incarnation = present.incarnation;
-        let mut messages = 0;
         let mut at = 0;
         let outcome = loop {
             match frame::open(&bytes[at..]) {
@@ -122,11 +121,13 @@ impl Driver {
                 Err(fault) => break Err(fault),
                 Ok(Some((frame, length))) => {
                     at += length;
+                    let mut read = Ok(());
                     let outcome = session.receive(&frame, now, &mut |message| {
-                        messages += 1;
-                        handler.message(index, incarnation, message);
+                        if read.is_ok() {
+                            read = handler.message(index, incarnation, message);
+                        }
                     });
-                    if let Err(fault) = outcome {
+                    if let Err(fault) = outcome.and(read.map_err(|_| Fault::Malformed)) {
                         break Err(fault);
                     }
                 }
@@ -134,9 +135,6 @@ impl Driver {
         };
         if at > 0 {
             present.worked();
-        }
-        if messages > 0 {
-            handler.delivered(index);
         }
         outcome
     }

@@ -1,6 +1,6 @@
 //! Incarnations come and go.
 
-use crate::node::{Event, Kind, Lane, Node, config};
+use crate::node::{Event, Kind, Lane, Node, PANIC, UNREADABLE, config};
 use crate::proxy::Proxy;
 use std::time::{Duration, Instant};
 use typhoon_wire::{Address, Links, Lost, Refusal};
@@ -88,6 +88,34 @@ fn nothing_goes_over_to_the_next_session() {
     one.send(2, Lane::Bulk, vec![2]);
     successor.until("the message", |s| !s.got.is_empty());
     assert_eq!(successor.state().got, [(1, 10, vec![2])]);
+}
+
+/// Both ends hear of it, and what follows the message is not taken either.
+#[test]
+fn a_message_that_says_nothing_ends_the_session() {
+    let [one, two] = Node::pair(Kind::Unix);
+    one.until_connected(1);
+    two.until_connected(1);
+    one.send_all(2, Lane::Bulk, [UNREADABLE.to_vec(), vec![1]]);
+    for (node, peer) in [(&one, (2, 20)), (&two, (1, 10))] {
+        node.until_connected(2);
+        let events = node.state().events.clone();
+        assert_eq!(events[0], Event::Connected(peer.0, peer.1));
+        assert!(matches!(events[1], Event::Lost(..)), "{events:?}");
+    }
+    assert!(matches!(two.state().events[1], Event::Lost(1, 10, Lost::Broken)));
+    one.send(2, Lane::Bulk, vec![2]);
+    two.until("the next session", |s| !s.got.is_empty());
+    assert_eq!(two.state().got, [(1, 10, vec![2])]);
+}
+
+#[test]
+fn a_panic_of_the_link_thread_is_told() {
+    let [one, two] = Node::pair(Kind::Unix);
+    one.until_connected(1);
+    one.send(2, Lane::Bulk, PANIC.to_vec());
+    two.until("told", |s| s.died);
+    one.until("lost", |s| s.events.len() == 2);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
-use typhoon_wire::{Address, Config, Figures, Handler, Links, Lost, Outgoing, PeerFigures, Refusal};
+use typhoon_wire::{
+    Address, Config, Figures, Handler, Links, Lost, Outgoing, PeerFigures, Refusal, Unreadable,
+};
 
 /// No condition takes so long, on however slow a machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,7 +38,7 @@ pub struct State {
     pub gaps: u64,
     pub events: Vec<Event>,
     pub refused: Vec<(Option<u16>, Refusal)>,
-    pub delivered: u64,
+    pub died: bool,
 }
 
 pub struct Desk {
@@ -195,6 +197,10 @@ impl Node {
 }
 
 const COUNTED: u8 = 0xc0;
+/// A message that its receiver cannot read.
+pub const UNREADABLE: &[u8] = b"unreadable";
+/// One that makes its receiver panic.
+pub const PANIC: &[u8] = b"panic";
 
 impl Handler for Desk {
     fn fill(&self, peer: u16, out: &mut Outgoing<'_>) -> bool {
@@ -214,7 +220,11 @@ impl Handler for Desk {
         true
     }
 
-    fn message(&self, peer: u16, incarnation: u64, message: Cow<'_, [u8]>) {
+    fn message(&self, peer: u16, incarnation: u64, message: Cow<'_, [u8]>) -> Result<(), Unreadable> {
+        if *message == *UNREADABLE {
+            return Err(Unreadable);
+        }
+        assert!(*message != *PANIC, "as asked for");
         let mut state = self.state.lock().unwrap();
         if let [COUNTED, lane, rest @ ..] = &*message {
             let key = (peer, *lane);
@@ -231,11 +241,9 @@ impl Handler for Desk {
         } else {
             state.got.push((peer, incarnation, message.into_owned()));
         }
-    }
-
-    fn delivered(&self, _peer: u16) {
-        self.state.lock().unwrap().delivered += 1;
+        drop(state);
         self.changed.notify_all();
+        Ok(())
     }
 
     fn connected(&self, peer: u16, incarnation: u64) {
@@ -253,6 +261,11 @@ impl Handler for Desk {
 
     fn refused(&self, peer: Option<u16>, why: Refusal) {
         self.state.lock().unwrap().refused.push((peer, why));
+        self.changed.notify_all();
+    }
+
+    fn died(&self) {
+        self.state.lock().unwrap().died = true;
         self.changed.notify_all();
     }
 }
