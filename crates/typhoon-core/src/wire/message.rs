@@ -39,8 +39,8 @@ pub(crate) struct TupleWriter {
 }
 
 impl TupleWriter {
-    /// Messages are about so long.
-    pub(crate) const MESSAGE: usize = 32 * 1024;
+    /// Messages are about so long: two of them fit into a segment of a link.
+    pub(crate) const MESSAGE: usize = 31 * 1024;
 
     pub(crate) fn new(limit: usize) -> Self {
         TupleWriter {
