@@ -183,7 +183,8 @@ def main() -> int:
         width = max(map(len, found))
         for name, value in found.items():
             sys.stdout.write(f"{name:{width}}  {value}\n")
-    return 0 if found["lost"] == found["wrong"] == 0 and found["all acked"] else 1
+    wrongs = ("lost", "wrong", "timed out", "fails for other reasons")
+    return 0 if found["all acked"] and not any(found[name] for name in wrongs) else 1
 
 
 def campaign(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
