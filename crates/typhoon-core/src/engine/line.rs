@@ -333,7 +333,7 @@ impl<K: Kit> Loop<K> {
                     self.put_tick(index);
                 }
             }
-            Mail::Order(Order::Look) | Mail::Message(_) => {}
+            Mail::Order(Order::Look) | Mail::Letter(_) => {}
         }
         Ok(())
     }

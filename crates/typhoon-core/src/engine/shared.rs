@@ -6,6 +6,7 @@ use super::Kit;
 use crate::ack::{Blocks, Root};
 use crate::flow::{Envelope, Mailbox, Outlet, Places, TaskId, Waker};
 use crate::measure::{Counter, Latency, Timing};
+use crate::wire::Letter;
 
 /// What an executor runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub struct Plan {
 
 /// What may be on its way to an executor of another worker, in terms of the high water of its inbox: so much that
 /// credit has come back before it is used up, though three threads have to be woken for that.
-pub const WINDOW: usize = 4;
+pub const WINDOW: usize = 8;
 
 /// How full an executor's inbox is, for threads that feed it.
 #[derive(Debug, Default)]
@@ -88,19 +89,14 @@ impl Gauge {
         self.coming.fetch_add(tuples, Ordering::SeqCst);
     }
 
+    /// So many of those that were expected are not on the way any more.
     pub(crate) fn arrive(&self, tuples: usize) {
-        // What was lost with a link was taken off before, and may still be reported.
-        let less = |coming: usize| Some(coming.saturating_sub(tuples));
-        let _ = self.coming.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        let coming = self.coming.fetch_sub(tuples, Ordering::SeqCst);
+        debug_assert!(coming >= tuples, "more came than was on the way");
     }
 
     pub(super) fn set(&self, queued: usize) {
         self.inbox.store(queued, Ordering::SeqCst);
-    }
-
-    /// Nothing is on the way any more: the link is gone.
-    pub(crate) fn forget(&self) {
-        self.coming.store(0, Ordering::SeqCst);
     }
 
     pub(crate) fn wait(&self) {
@@ -223,7 +219,7 @@ impl<K: Kit> Peer<K> {
 pub enum Mail<K: Kit> {
     Tuples(Vec<Envelope<K::Payload>>),
     /// Tuples for another worker, as they go over the link.
-    Message(Vec<u8>),
+    Letter(Letter),
     Settle(Vec<(Root, u64)>),
     Fail(Root),
     Reset(Root),
@@ -385,18 +381,6 @@ impl<K: Kit> Shared<K> {
         self.loops()
             .iter()
             .for_each(|peer| peer.post(vec![Mail::Relayout(Arc::clone(&relayout))]));
-    }
-
-    /// Whoever sends to tasks elsewhere does so by other places from now on. Credit for what it sent to an old place will
-    /// not come from the new one.
-    pub(crate) fn forget_moved(&self, before: &Places, after: &Places) {
-        for (old, new) in before.iter().zip(after.iter()).filter(|(old, new)| old != new) {
-            for place in [old, new] {
-                if usize::from(place.line) < self.peers.len() {
-                    self.gauges[place.number as usize].forget();
-                }
-            }
-        }
     }
 
     /// Every tree that is pending in this worker may have lost a part: fail them.

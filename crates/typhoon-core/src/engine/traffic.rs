@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use super::bits::Bits;
 use super::{Kit, Mail, Plan, Shared, WINDOW};
 use crate::ack::Root;
-use crate::flow::{Envelope, Places, Queue, TaskId};
+use crate::flow::{Envelope, Place, Places, Queue, TaskId};
 use crate::wire::TupleWriter;
 
 /// The queues of one executor.
@@ -74,7 +74,6 @@ impl<K: Kit> Traffic<K> {
     }
 
     pub(super) fn set_places(&mut self, places: &Places) {
-        self.shared.forget_moved(&self.places, places);
         self.places = Arc::clone(places);
     }
 
@@ -125,20 +124,30 @@ impl<K: Kit> Traffic<K> {
             }
             return true;
         }
-        self.hold_back(from, envelope);
+        self.send_elsewhere(from, place, envelope)
+    }
+
+    /// What goes to another worker is written down at once, if nothing is before it. All else waits in the outbox.
+    #[inline(never)]
+    fn send_elsewhere(&mut self, from: usize, place: Place, envelope: Envelope<K::Payload>) -> bool {
+        let number = place.number as usize;
+        if let Some(abroad) = usize::from(place.line).checked_sub(self.shared.lines)
+            && self.ends[from].outbox.is_empty()
+            && self.remote_has_room(from, number)
+        {
+            self.shared.gauges[number].expect(1);
+            self.write(abroad, place.number, &envelope);
+            return true;
+        }
+        self.ends[from].outbox.push(envelope);
         false
     }
 
-    #[inline(never)]
-    fn hold_back(&mut self, from: usize, envelope: Envelope<K::Payload>) {
-        self.ends[from].outbox.push(envelope);
-    }
-
     /// Put a tuple into the message for another worker.
-    fn write(&mut self, abroad: usize, envelope: &Envelope<K::Payload>) {
+    fn write(&mut self, abroad: usize, number: u32, envelope: &Envelope<K::Payload>) {
         self.has_parcels = true;
-        if let Some(full) = self.letters[abroad].add(envelope) {
-            self.parcels[self.shared.lines + abroad].push(Mail::Message(full));
+        if let Some(full) = self.letters[abroad].add(envelope, number) {
+            self.parcels[self.shared.lines + abroad].push(Mail::Letter(full));
         }
     }
 
@@ -209,7 +218,9 @@ impl<K: Kit> Traffic<K> {
                 self.shared.gauges[number].expect(1);
                 let envelope = self.ends[from].outbox.pop();
                 if let Some(abroad) = usize::from(place.line).checked_sub(self.shared.lines) {
-                    envelope.iter().for_each(|envelope| self.write(abroad, envelope));
+                    envelope
+                        .iter()
+                        .for_each(|envelope| self.write(abroad, place.number, envelope));
                     continue;
                 }
                 self.has_parcels = true;
@@ -254,7 +265,7 @@ impl<K: Kit> Traffic<K> {
             self.has_parcels = false;
             let abroad = &mut self.parcels[self.shared.lines..];
             for (parcel, letter) in abroad.iter_mut().zip(&mut self.letters) {
-                parcel.extend(letter.rest().map(Mail::Message));
+                parcel.extend(letter.rest().map(Mail::Letter));
             }
             for (line, parcel) in self.parcels.iter_mut().enumerate() {
                 if !parcel.is_empty() {

@@ -24,6 +24,9 @@ struct Side {
     marks: Mutex<Vec<Cause>>,
     /// By executor of ours: tuples that came and for which no credit was given yet.
     owed: Mutex<BTreeMap<u32, u32>>,
+    /// By executor of theirs: tuples that went in this session and for which no credit came yet. Together with what is
+    /// in letters that wait, that is what its gauge expects.
+    out: Mutex<BTreeMap<u32, u32>>,
 }
 
 /// The two ends of all links of a worker: called by the thread that has the sockets, except where it says otherwise.
@@ -75,17 +78,15 @@ impl<K: Kit> Exchange<K> {
             return;
         };
         if let Some(peer) = self.shared.abroad(worker) {
-            drop(peer.mailbox.take(Vec::new()));
+            for mail in peer.mailbox.take(Vec::new()) {
+                if let Mail::Letter(letter) = mail {
+                    letter.counts.into_iter().for_each(|counted| self.arrive(counted));
+                }
+            }
         }
         owed(side).clear();
-        let abroad = self.shared.lines + usize::from(worker);
-        for place in self
-            .places()
-            .iter()
-            .filter(|place| usize::from(place.line) == abroad)
-        {
-            self.shared.gauges[place.number as usize].forget();
-        }
+        let out = std::mem::take(&mut *out(side));
+        out.into_iter().for_each(|counted| self.arrive(counted));
         self.shared.lose_all(cause);
         // That worker's next start as well: while this session lasted it may have begun trees of which tuples or acks
         // went the old way.
@@ -113,24 +114,25 @@ impl<K: Kit> Exchange<K> {
         if !peer.mailbox.is_filled() {
             return;
         }
-        let mut tuples = TupleWriter::new(TupleWriter::MESSAGE);
+        let abroad = self.shared.lines + usize::from(worker);
+        let places = self.places();
         let mut settled = Vec::new();
         let mut count = 0;
         // Counted before the mailbox is empty: what is on its way is always seen in one place at least.
         side.sent.fetch_add(1, Ordering::SeqCst);
         for mail in peer.mailbox.take(Vec::new()) {
             match mail {
-                Mail::Tuples(envelopes) => {
-                    for envelope in &envelopes {
-                        if let Some(full) = tuples.add(envelope) {
-                            count += 1;
-                            lanes.bulk(full);
+                Mail::Letter(letter) => {
+                    count += 1;
+                    let mut out = out(side);
+                    for (number, tuples) in letter.counts {
+                        // One that has moved gives credit for nothing that it gets by way of its old place.
+                        match self.is_there(&places, number, abroad) {
+                            true => *out.entry(number).or_default() += tuples,
+                            false => self.arrive((number, tuples)),
                         }
                     }
-                }
-                Mail::Message(message) => {
-                    count += 1;
-                    lanes.bulk(message);
+                    lanes.bulk(letter.bytes);
                 }
                 Mail::Settle(mut list) => settled.append(&mut list),
                 Mail::Fail(root) => {
@@ -141,16 +143,12 @@ impl<K: Kit> Exchange<K> {
                     count += 1;
                     lanes.urgent(Message::<K::Payload>::Reset(root).write());
                 }
-                Mail::Lost(_) | Mail::Relayout(_) | Mail::Request(..) | Mail::Order(_) => {}
+                Mail::Tuples(_) | Mail::Lost(_) | Mail::Relayout(_) | Mail::Request(..) | Mail::Order(_) => {}
             }
         }
         if !settled.is_empty() {
             count += 1;
             lanes.urgent(Message::<K::Payload>::Settle(settled).write());
-        }
-        if let Some(rest) = tuples.rest() {
-            count += 1;
-            lanes.bulk(rest);
         }
         side.sent.fetch_add(count, Ordering::SeqCst);
         side.sent.fetch_sub(1, Ordering::SeqCst);
@@ -168,7 +166,7 @@ impl<K: Kit> Exchange<K> {
             Message::Fail(root) => self.post_to_owner(root, Mail::Fail(root)),
             Message::Reset(root) => self.post_to_owner(root, Mail::Reset(root)),
             Message::Credit(list) => {
-                self.credited(worker, list);
+                self.credited(worker, side, list);
                 return Ok(false);
             }
             Message::Lost(cause) => {
@@ -236,7 +234,24 @@ impl<K: Kit> Exchange<K> {
             let mut present = self.places.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *present, Arc::clone(&places))
         };
-        self.shared.forget_moved(&before, &places);
+        for (old, new) in before.iter().zip(places.iter()).filter(|(old, new)| old != new) {
+            for number in [old.number, new.number] {
+                for side in &self.sides {
+                    let moved = out(side).remove(&number);
+                    moved.into_iter().for_each(|tuples| self.arrive((number, tuples)));
+                }
+            }
+        }
+    }
+
+    /// Has an executor of another worker its place in that one? Its number is that of its first task, behind ours.
+    fn is_there(&self, places: &Places, number: u32, line: usize) -> bool {
+        let place = places.get(number as usize - self.names.len());
+        place.is_some_and(|place| place.number == number && usize::from(place.line) == line)
+    }
+
+    fn arrive(&self, (number, tuples): (u32, u32)) {
+        self.shared.gauges[number as usize].arrive(tuples as usize);
     }
 
     /// Held while something is sent there, lest it be counted after the places have changed.
@@ -272,12 +287,15 @@ impl<K: Kit> Exchange<K> {
         match (place, peer) {
             (Some(place), Some(peer)) if !way.is_forwarded() => {
                 self.shared.gauges[place.number as usize].expect(1);
+                let mut writer = TupleWriter::new(TupleWriter::MESSAGE);
                 let way = way.forwarded();
-                peer.post(vec![Mail::Tuples(vec![Envelope {
+                let envelope = Envelope {
                     payload,
                     lineage,
                     way,
-                }])]);
+                };
+                let letter = writer.add(&envelope, place.number).or_else(|| writer.rest());
+                peer.post(letter.into_iter().map(Mail::Letter).collect());
             }
             _ => self.fail(&lineage),
         }
@@ -347,17 +365,22 @@ impl<K: Kit> Exchange<K> {
         room()
     }
 
-    fn credited(&self, worker: u16, list: Vec<(TaskId, u32)>) {
+    fn credited(&self, worker: u16, side: &Side, list: Vec<(TaskId, u32)>) {
         let line = self.shared.lines + usize::from(worker);
         let mut awaited = false;
         let places = self.places();
+        let mut out = out(side);
         for (task, count) in list {
             if let Some(place) = places.get(task as usize)
                 && usize::from(place.line) == line
             {
-                let gauge = &self.shared.gauges[place.number as usize];
-                gauge.arrive(count as usize);
-                awaited |= gauge.take_awaited();
+                // What was sent before it moved there, or in an earlier session, was taken off then.
+                if let Some(left) = out.get_mut(&place.number) {
+                    let count = count.min(*left);
+                    *left -= count;
+                    self.arrive((place.number, count));
+                }
+                awaited |= self.shared.gauges[place.number as usize].take_awaited();
             }
         }
         if awaited {
@@ -368,6 +391,10 @@ impl<K: Kit> Exchange<K> {
 
 fn marks(side: &Side) -> MutexGuard<'_, Vec<Cause>> {
     side.marks.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn out(side: &Side) -> MutexGuard<'_, BTreeMap<u32, u32>> {
+    side.out.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn owed(side: &Side) -> MutexGuard<'_, BTreeMap<u32, u32>> {

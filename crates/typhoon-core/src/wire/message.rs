@@ -32,9 +32,17 @@ pub enum Message<P> {
 /// The space that a message of tuples begins with.
 const FIRST: usize = 1024;
 
+/// A message of tuples, on its way to the thread of the links.
+pub struct Letter {
+    pub(crate) bytes: Vec<u8>,
+    /// How many there are for whom: numbers of executors, as the sender calls them.
+    pub(crate) counts: Vec<(u32, u32)>,
+}
+
 /// Tuples, written one by one into messages of some `limit` bytes.
 pub(crate) struct TupleWriter {
     buffer: Vec<u8>,
+    counts: Vec<(u32, u32)>,
     limit: usize,
 }
 
@@ -45,12 +53,17 @@ impl TupleWriter {
     pub(crate) fn new(limit: usize) -> Self {
         TupleWriter {
             buffer: Vec::new(),
+            counts: Vec::new(),
             limit,
         }
     }
 
-    /// Add one. Gives a message that is full.
-    pub(crate) fn add<P: Parcel>(&mut self, envelope: &Envelope<P>) -> Option<Vec<u8>> {
+    /// Add one for the executor of that number. Gives a message that is full.
+    pub(crate) fn add<P: Parcel>(&mut self, envelope: &Envelope<P>, number: u32) -> Option<Letter> {
+        match self.counts.last_mut() {
+            Some((last, count)) if *last == number => *count += 1,
+            _ => self.counts.push((number, 1)),
+        }
         if self.buffer.is_empty() {
             self.buffer.reserve(FIRST);
             self.buffer.push(TUPLES);
@@ -69,12 +82,19 @@ impl TupleWriter {
         let packed = envelope.payload.packed();
         buffer.extend_from_slice(&(packed.len() as u32).to_le_bytes());
         buffer.extend_from_slice(packed);
-        (buffer.len() >= self.limit).then(|| std::mem::take(buffer))
+        (buffer.len() >= self.limit).then(|| self.take())
     }
 
     /// What is left.
-    pub(crate) fn rest(&mut self) -> Option<Vec<u8>> {
-        (!self.buffer.is_empty()).then(|| std::mem::take(&mut self.buffer))
+    pub(crate) fn rest(&mut self) -> Option<Letter> {
+        (!self.buffer.is_empty()).then(|| self.take())
+    }
+
+    fn take(&mut self) -> Letter {
+        Letter {
+            bytes: std::mem::take(&mut self.buffer),
+            counts: std::mem::take(&mut self.counts),
+        }
     }
 }
 
@@ -86,9 +106,9 @@ impl<P: Parcel> Message<P> {
             Message::Tuples(tuples) => {
                 let mut writer = TupleWriter::new(usize::MAX);
                 for envelope in tuples {
-                    let _ = writer.add(envelope);
+                    let _ = writer.add(envelope, 0);
                 }
-                return writer.rest().unwrap_or_else(|| vec![TUPLES]);
+                return writer.rest().map_or_else(|| vec![TUPLES], |letter| letter.bytes);
             }
             Message::Settle(list) => {
                 out.reserve(1 + 16 * list.len());
@@ -266,14 +286,18 @@ mod tests {
         #[test]
         fn tuples_come_back(envelopes in prop::collection::vec(envelope(), 0..20), limit in 1usize..200) {
             let mut writer = TupleWriter::new(limit);
-            let mut messages: Vec<Vec<u8>> = envelopes.iter().filter_map(|one| writer.add(one)).collect();
-            messages.extend(writer.rest());
+            let number = |one: &Envelope<Bytes>| one.way.destination() % 3;
+            let full = envelopes.iter().filter_map(|one| writer.add(one, number(one)));
+            let mut letters: Vec<Letter> = full.collect();
+            letters.extend(writer.rest());
             let mut back = Vec::new();
-            for message in &messages {
-                match Message::<Bytes>::read(message) {
-                    Ok(Message::Tuples(tuples)) => back.extend(tuples),
-                    _ => prop_assert!(false),
-                }
+            for Letter { bytes, counts } in &letters {
+                let Ok(Message::Tuples(tuples)) = Message::<Bytes>::read(bytes) else {
+                    return Err(TestCaseError::fail("no tuples"));
+                };
+                let counted = counts.iter().flat_map(|(number, count)| vec![*number; *count as usize]);
+                prop_assert!(counted.eq(tuples.iter().map(number)));
+                back.extend(tuples);
             }
             prop_assert_eq!(shown(&back), shown(&envelopes));
         }

@@ -6,4 +6,4 @@ mod message;
 
 pub use exchange::{Exchange, Lanes};
 pub(crate) use message::TupleWriter;
-pub use message::{Garbled, Message};
+pub use message::{Garbled, Letter, Message};
