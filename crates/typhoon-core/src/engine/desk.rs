@@ -471,7 +471,7 @@ impl<K: Kit> Desk<K> {
     pub fn goes_abroad(&self, slot: usize, stream: usize) -> bool {
         let routes = &self.outlets[self.seat.outlet(slot, stream)].routes;
         let mut targets = routes.iter().flat_map(|route| &route.targets);
-        targets.any(|target| self.traffic.is_abroad(*target))
+        self.traffic.has_peers() && targets.any(|target| self.traffic.is_abroad(*target))
     }
 
     /// Emit on any stream. `direct` names the task of a direct emit; `custom` has the tasks that the objects of custom

@@ -77,6 +77,11 @@ impl<K: Kit> Traffic<K> {
         self.places = Arc::clone(places);
     }
 
+    #[inline(always)]
+    pub(super) fn has_peers(&self) -> bool {
+        self.has_peers
+    }
+
     /// Does a task run in another worker?
     #[inline(always)]
     pub(super) fn is_abroad(&self, task: TaskId) -> bool {

@@ -81,7 +81,8 @@ impl Waker {
             .state
             .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst);
         poll_fds(&mut fds, doze.map_or(Some(Duration::ZERO), |_| timeout));
-        self.0.state.store(AWAKE, Ordering::SeqCst);
+        // An exchange, not a store: what was done before a ring that this answers is seen from here on.
+        self.0.state.swap(AWAKE, Ordering::SeqCst);
         if fds[0].revents != 0 {
             let mut drain = [0u8; 64];
             // SAFETY: a valid, non-blocking descriptor and a buffer of its length.

@@ -141,13 +141,16 @@ fn emit<K: Kit>(
         return Ok(());
     }
     let mut input = Input(lineage, made);
-    let (payload, packed) = match desk.goes_abroad(slot, 0) {
-        true => (payload.clone(), Some(payload.pack().ok_or(Refused)?)),
-        false => (payload, None),
-    };
-    match packed {
-        None => desk.emit(slot, 0, payload, &mut input)?,
-        packed => drop(desk.emit_to(slot, 0, payload, packed, &mut input, None, &[])?),
+    match desk.emit(slot, 0, payload, &mut input) {
+        Err(EmitError::Abroad(payload, target)) => {
+            let packed = payload.pack().ok_or(Refused)?;
+            desk.emit_abroad(slot, 0, packed, &mut input, target)?;
+        }
+        Err(EmitError::PerhapsAbroad(payload)) => {
+            let packed = payload.clone().pack().ok_or(Refused)?;
+            desk.emit_to(slot, 0, payload, Some(packed), &mut input, None, &[])?;
+        }
+        result => result?,
     }
     Ok(())
 }

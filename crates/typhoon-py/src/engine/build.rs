@@ -25,8 +25,6 @@ pub(super) struct Builder {
     schemas: Arc<Vec<Ref>>,
     counts: Vec<Counts>,
     detached: Vec<bool>,
-    /// By task.
-    line_of: Vec<usize>,
     seed: u64,
 }
 
@@ -59,7 +57,6 @@ impl Builder {
         place_elsewhere(&mut places, &plan.elsewhere, plan.lines.len(), executors);
         let mut rings = vec![Vec::new()];
         rings.extend(plan.rings.iter().cloned());
-        let line_of = places.iter().map(|place| place.line.into()).collect();
         let extent = Extent {
             lines: plan.lines.len(),
             executors,
@@ -85,7 +82,6 @@ impl Builder {
                 .iter()
                 .map(|line| line.iter().all(|e| e.native.is_some()))
                 .collect(),
-            line_of,
             seed: u64::from_ne_bytes(entropy),
         })
     }
@@ -289,7 +285,8 @@ impl Builder {
             .collect();
         let subscribed = !plan.routes.is_empty();
         let rows = targets().any(|task| {
-            let detached = self.detached.get(self.line_of[*task as usize]);
+            let line = self.shared.places[*task as usize].line;
+            let detached = self.detached.get(usize::from(line));
             detached.copied().unwrap_or(false)
         });
         Stream {

@@ -408,6 +408,7 @@ pub unsafe extern "C" fn bolt_emit_many(slf: Raw, args: *const Raw, given: isize
             }
             let tuples = Ref::steal(ffi::PyObject_GetIter(tuples)).ok_or_else(|| PyErr::fetch(py))?;
             while let Some(values) = Ref::steal(ffi::PyIter_Next(tuples.as_ptr())) {
+                let desk = desk_again(py, handle)?;
                 anchored(py, handle, desk, index, values.as_ptr(), &extras)?;
             }
         }

@@ -43,6 +43,18 @@ struct Reply {
     decided: Arc<AtomicBool>,
 }
 
+/// The asker's end of a [`Reply`].
+type Asked = (Mutex<Receiver<PyResult<Vec<TaskId>>>>, Arc<AtomicBool>);
+
+impl Reply {
+    fn pair() -> (Option<Self>, Option<Asked>) {
+        let (answer, receiver) = std::sync::mpsc::sync_channel(1);
+        let decided = Arc::new(AtomicBool::new(false));
+        let asked = (Mutex::new(receiver), Arc::clone(&decided));
+        (Some(Reply { answer, decided }), Some(asked))
+    }
+}
+
 /// An emit that was handed in and then refused; and its tup_id, of which the spout has to hear.
 pub struct Refused {
     pub error: PyErr,
@@ -81,13 +93,10 @@ pub fn foreign_emit(
         refuse_on_event_loop(py, handle)?;
     }
     wait_for_turn(py, handle)?;
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    let receiver = Mutex::new(receiver);
-    let decided = Arc::new(AtomicBool::new(false));
-    let reply = extras.task_ids.then(|| Reply {
-        answer: sender,
-        decided: Arc::clone(&decided),
-    });
+    let (reply, asked) = match extras.task_ids {
+        true => Reply::pair(),
+        false => (None, None),
+    };
     let lineage = foreign_lineage(py, handle, anchors)?;
     handle.foreign.fetch_add(1, Ordering::SeqCst);
     handle.post(Request::Emit(
@@ -101,9 +110,9 @@ pub fn foreign_emit(
             reply,
         },
     ));
-    match extras.task_ids {
-        true => task_ids(py, handle, &receiver, &decided),
-        false => Ok(Vec::new()),
+    match asked {
+        Some((receiver, decided)) => task_ids(py, handle, &receiver, &decided),
+        None => Ok(Vec::new()),
     }
 }
 

@@ -7,7 +7,7 @@ use typhoon_core::engine::{Anchor, Desk};
 use typhoon_core::flow::TaskId;
 
 use super::arguments::Extras;
-use super::emit::{desk_again, route, wait_for_room};
+use super::emit::{desk_again, wait_for_room};
 use super::object;
 use super::values::{check, emit_error, packed, to_payload, to_row};
 use crate::component::Kit;
@@ -44,17 +44,13 @@ pub fn send_specially<A: Anchor>(
         return Ok(Vec::new());
     }
     let payload = to_payload(py, handle, stream, values)?;
-    if stream.custom.is_empty() && !stream.rows && !extras.any() {
-        return route(py, handle, desk, index, payload, anchor);
-    }
-    spread(py, handle, desk, index, payload, anchor, extras)
+    spread(py, handle, index, payload, anchor, extras)
 }
 
 /// Send to whom groupings and `extras` name, in the shape that they want. Returns the tasks.
 fn spread<A: Anchor>(
     py: Python<'_>,
     handle: &Handle,
-    desk: *mut Desk<Kit>,
     index: usize,
     mut payload: Payload,
     mut anchor: A,
@@ -65,6 +61,8 @@ fn spread<A: Anchor>(
     if stream.rows {
         payload = to_row(py, handle, stream, payload)?;
     }
+    // Python code may have run, so the desk may be another.
+    let desk = desk_again(py, handle)?;
     // SAFETY: as in `route`.
     let abroad = unsafe {
         handle.sit(desk);
@@ -115,13 +113,13 @@ fn send_watched<A: Anchor>(
     let values = payload.to_tuple().ok_or_else(|| PyErr::fetch(py))?;
     let values = watch.call_method1("emitting", (&stream.name, values.bind(py)))?;
     let values = values.cast_into::<PyTuple>()?;
-    // Python code has run, so the desk may be another.
-    let desk = desk_again(py, handle)?;
     let roots: Vec<u64> = anchor.roots().iter().map(|root| root.bits()).collect();
     let tasks = if stream.subscribed || extras.direct.is_some() {
         let payload = Payload::python(values.as_any().clone().into());
-        spread(py, handle, desk, index, payload, anchor, extras)?
+        spread(py, handle, index, payload, anchor, extras)?
     } else {
+        // Python code has run, so the desk may be another.
+        let desk = desk_again(py, handle)?;
         // SAFETY: as in `route`.
         unsafe {
             handle.sit(desk);
