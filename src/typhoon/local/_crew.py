@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import secrets
 import selectors
 import socket
@@ -169,26 +170,28 @@ class Crew:
 
     def _command(self, port: int, incarnation: int) -> Command:
         member = self._by_port[port]
-        ours, theirs = socket.socketpair()
         with self._lock:
             self._down(member)
-            channel = Channel(ours)
-            member.begin(incarnation, channel)
-            channel.send(self._order(member))
+            order = pickle.dumps(self._order(member, incarnation))
+            # In a file: nobody reads the channel yet, and it does not hold a large topology.
+            path = self._folder.write_order(member.index, incarnation, order)
+            ours, theirs = socket.socketpair()
+            member.begin(incarnation, Channel(ours))
             self._new.append(member)
         self._ring()
         fd = theirs.detach()
-        return Command((sys.executable, "-m", "typhoon.worker", str(fd)), pass_fds=(fd,))
+        argv = (sys.executable, "-m", "typhoon.worker", str(fd), str(path))
+        return Command(argv, pass_fds=(fd,))
 
-    def _order(self, member: Member) -> WorkerOrder:
+    def _order(self, member: Member, incarnation: int) -> WorkerOrder:
         return WorkerOrder(
             topology_id=self._topology_id,
             port=member.port,
-            layout=self.layout.seen_from(member.index, member.incarnation),
+            layout=self.layout.seen_from(member.index, incarnation),
             conf=self._conf,
             spec=self._pickled,
             secret=self._secret,
-            listen=self._listen_at(member),
+            listen=self._listen_at(member, incarnation),
             tls=self._tls,
             active=self.active,
             path=tuple(sys.path),
@@ -199,10 +202,10 @@ class Crew:
             heartbeat_s=float(self._conf["worker.heartbeat.frequency.secs"]),
         )
 
-    def _listen_at(self, member: Member) -> str:
+    def _listen_at(self, member: Member, incarnation: int) -> str:
         if self._conf["worker.link.transport"] == "tcp":
             return "tcp:127.0.0.1:0"
-        return self._folder.socket(member.index, member.incarnation)
+        return self._folder.socket(member.index, incarnation)
 
     def _on_change(self, port: int, status: Status, incarnation: int, reason: str) -> None:
         member = self._by_port[port]

@@ -1,4 +1,4 @@
-"""``RunFolder``: where the sockets and the logs of one run of a topology's workers are."""
+"""``RunFolder``: where the orders, sockets and logs of one run of a topology's workers are."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 KEPT = 20
 """So many folders are kept of runs in which a worker died; older ones go."""
 PREFIX = "typhoon-run-"
+ORDER = ".order"
 DIED = "kept"
 """The name of a file that says so."""
 
@@ -29,16 +30,23 @@ class RunFolder:
         """A place where nobody has listened before."""
         return f"unix:{self.path}/{index}-{incarnation}"
 
+    def write_order(self, index: int, incarnation: int, content: bytes) -> Path:
+        """For one start of a worker, which removes it when it has read it."""
+        file = self.path / f"{index}-{incarnation}{ORDER}"
+        file.write_bytes(content)
+        return file
+
     def log(self, port: int) -> Path:
         return self.path / f"worker-{port}.log"
 
     def close(self, *, keep_logs: bool) -> None:
-        """Remove all of it; or, where somebody may want to know why a worker ended, its sockets."""
+        """Remove all of it; or all but the logs, where somebody may want to know why a worker
+        ended."""
         if not keep_logs:
             shutil.rmtree(self.path, ignore_errors=True)
             return
         for file in self.path.iterdir():
-            if file.is_socket():
+            if file.is_socket() or file.suffix == ORDER:
                 file.unlink(missing_ok=True)
         died = self.path / DIED
         died.touch()

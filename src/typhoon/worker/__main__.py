@@ -1,4 +1,4 @@
-"""``python -m typhoon.worker FD``: a worker's process, which its supervisor started."""
+"""``python -m typhoon.worker FD ORDER``: a worker's process, which its supervisor started."""
 
 import sys
 

@@ -15,7 +15,7 @@ CHUNK = 1 << 16
 
 class Channel:
     """Any values that can be pickled, in order, over a socket that both ends got from their
-    supervisor. ``send`` may be called from any thread, ``receive`` from one."""
+    supervisor. ``send`` may be called from any thread, reading from one."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
@@ -30,12 +30,6 @@ class Channel:
         content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
         with self._lock:
             self._end.sendall(HEADER.pack(len(content)) + content)
-
-    def receive(self) -> tuple[Any, ...] | None:
-        """The next message; None when the other end is gone."""
-        for message in self.messages():
-            return message
-        return None
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
         """Every message until the other end is gone."""

@@ -45,10 +45,15 @@ def main(arguments: Sequence[str]) -> int:
     """The exit status: 0 after an orderly end, 1 if the worker failed, which it has told."""
     end_with_parent()
     channel = Channel(socket.socket(fileno=int(arguments[0])))
-    order = channel.receive()
-    if order is None:
-        return 1
-    return _Served(channel, order[0]).run()
+    return _Served(channel, _take_order(Path(arguments[1]))).run()
+
+
+def _take_order(file: Path) -> WorkerOrder:
+    """The order is for this start alone: nobody else finds it."""
+    content = file.read_bytes()
+    file.unlink()
+    order: WorkerOrder = pickle.loads(content)
+    return order
 
 
 class _Served:
