@@ -1,9 +1,19 @@
 """What goes between a supervisor and the processes of its workers, and what is left of it."""
 
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+
 import pytest
-from worker_parts import Numbers, Sink
+from worker_parts import Numbers, Replayed, Sink, Trap
 
 from typhoon import TopologyBuilder
+from typhoon.local._outlet import MOST_WAITING
+from typhoon.worker import PRINTED, tell_supervisor
 
 COUNT = 200
 
@@ -34,3 +44,157 @@ def test_a_topology_that_is_larger_than_a_socket_holds(diary, submit, folder):
     assert not list(folder.rglob("*.order")), "a worker leaves the order that it has read"
     topology.wait_until_drained(timeout=30)
     assert diary.count("acked") == COUNT
+
+
+# What workers say --------------------------------------------------------------------------------
+
+TALKATIVE = """
+import time
+from typhoon import ReliableSpout, Topology, bolt
+
+class Numbers(ReliableSpout):
+    outputs = ["n"]
+    def initialize(self, conf, context):
+        self.numbers = iter(range(100))
+    def next_tuple(self):
+        n = next(self.numbers)
+        time.sleep(0.01)
+        self.emit([n], tup_id=n)
+
+@bolt
+def say(n):
+    print("number", n)
+
+class Talkative(Topology):
+    numbers = Numbers.spec()
+    say = say.spec(inputs=[numbers])
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_who_reads_what_is_printed_may_go(write_app, tmp_path, workers):
+    """As `head` does. In one process each `print` raises then, and the run goes on."""
+    arguments = ("run", str(write_app(TALKATIVE)), "--workers", str(workers))
+    patience = ("-c", "topology.max.replays=1", "-c", "supervisor.worker.timeout.secs=2")
+    typhoon = shlex.join([sys.executable, "-m", "typhoon.cli", *arguments, *patience])
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{typhoon} | head -n 2"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["number 0", "number 1"]
+    assert "acked 100" in done.stderr
+    if workers > 1:
+        assert done.stderr.count("what workers print is left out from now on") == 1
+        assert "failed 0" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+class Liar(Sink):
+    """Says once what nobody can read."""
+
+    def process(self, tup):
+        if not self.once.exists():
+            self.once.touch()
+            self.lie()
+        super().process(tup)
+
+
+def nonsense():
+    tell_supervisor("nonsense", "")
+
+
+def trap():
+    tell_supervisor(PRINTED, Trap())
+
+
+@pytest.mark.parametrize("lie", [nonsense, trap])
+def test_who_says_what_cannot_be_read_is_started_anew(diary, submit, tmp_path, lie):
+    builder = TopologyBuilder()
+    builder.set_spout("numbers", Replayed(diary, count=COUNT))
+    bolt = Liar(diary, once=tmp_path / "once", lie=lie)
+    builder.set_bolt("liar", bolt).shuffle_grouping("numbers")
+    topology = submit(builder, 2, topology_message_timeout_secs=300)
+    topology.wait_until_drained(timeout=40)
+    assert diary.firsts("acked") == Counter(range(COUNT))
+    starts = {one.components: one.starts for one in topology.stats().processes}
+    assert starts == {("numbers",): 1, ("liar",): 2}
+
+
+class Reader:
+    """A standard output whose reader reads only while ``reads`` is set."""
+
+    def __init__(self):
+        self.reads = threading.Event()
+        self.text = ""
+
+    def write(self, text):
+        self.reads.wait()
+        self.text += text
+
+    def flush(self):
+        """It holds nothing back."""
+
+
+@pytest.fixture
+def reader():
+    reader = Reader()
+    yield reader
+    reader.reads.set()
+
+
+LINE = "." * 9_990
+
+
+class Shouts(Sink):
+    """Prints 10 KB for each number."""
+
+    def process(self, tup):
+        print(f"{tup.values[0]:08} {LINE}")
+        super().process(tup)
+
+
+def test_who_reads_what_is_printed_may_pause(diary, submit, reader, wait_until, monkeypatch):
+    """As `less` does: workers wait as for a pipe of their own, and nobody takes them for dead."""
+    monkeypatch.setattr(sys, "stdout", reader)
+    count = 1000
+    topology = submit(
+        numbers_to(Shouts(diary), diary, count=count),
+        2,
+        wait=False,
+        topology_message_timeout_secs=300,
+        worker_heartbeat_frequency_secs=0.1,
+        supervisor_worker_timeout_secs=1,
+    )
+    crew = topology._worker._crew
+    wait_until(lambda: any(one.held for one in crew.wanted), what="one to be held up")
+    over = time.monotonic() + 3
+    wait_until(lambda: time.monotonic() > over)
+    assert diary.count("seen") < count
+    assert crew._outlet._size < MOST_WAITING + 2 * len(LINE) * 10
+    assert [one.starts for one in topology.stats().processes] == [1, 1]
+    assert topology.notices == []
+    assert not topology.wait(0.2), "what has been printed has not been read"
+    reader.reads.set()
+    topology.wait_until_drained(timeout=30)
+    assert diary.firsts("acked") == Counter(range(count))
+    said = [int(line.partition(" ")[0]) for line in reader.text.splitlines()]
+    assert sorted(said) == list(range(count))
+    assert [one.starts for one in topology.stats().processes] == [1, 1]
+
+
+def test_closing_does_not_wait_for_who_never_reads(diary, submit, reader, wait_until, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", reader)
+    topology = submit(numbers_to(Shouts(diary), diary, count=1000), 2, wait=False)
+    crew = topology._worker._crew
+    wait_until(lambda: any(one.held for one in crew.wanted), what="one to be held up")
+    began = time.monotonic()
+    topology.close()
+    assert time.monotonic() - began < 8
+    assert topology.is_over

@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from typhoon.cluster.supervisor import (
     Command,
@@ -28,9 +29,10 @@ from typhoon.local._folder import RunFolder
 from typhoon.local._links import link_tls
 from typhoon.local._member import Member, Questions
 from typhoon.local._origin import Origin, pickled
+from typhoon.local._outlet import Outlet
 from typhoon.metrics import WorkerReport
 from typhoon.topology import TopologySpec
-from typhoon.worker import Channel, Layout, WorkerOrder
+from typhoon.worker import LOGGED, PRINTED, TAPPED, Channel, Layout, WorkerOrder
 
 logger = logging.getLogger("typhoon.local")
 
@@ -39,14 +41,21 @@ ANSWER_S = 1.0
 STOP_S = 2.0
 """How long components may take to close."""
 MOST_WORKERS = 64
+SPOKEN = frozenset({TAPPED, PRINTED, LOGGED})
+"""Messages that are for people."""
+
+
+Ear: TypeAlias = tuple[Member, int, Channel]
+"""What one start of a worker is heard by."""
 
 
 class Crew:
     """Starts a process for each worker that has executors, and starts it anew when it dies.
 
     Worker ``index`` has port ``first_port + index``. ``failure`` is why the topology cannot run, if
-    it cannot; then everything has been closed, or soon is. Three threads meet here: that of the
-    slots, which makes and buries processes; one that listens to all of them; and whoever asks.
+    it cannot; then everything has been closed, or soon is. Four threads meet here: that of the
+    slots, which makes and buries processes; one that listens to all of them; that of the outlet,
+    which says what they say to people; and whoever asks.
     """
 
     def __init__(
@@ -73,6 +82,7 @@ class Crew:
         self._secret = secrets.token_bytes(32)
         self._by_port = {member.port: member for member in self.members}
         self._questions = Questions()
+        self._beat_s = float(conf["worker.heartbeat.frequency.secs"])
         self._lock = threading.RLock()
         self._ended = threading.Condition(self._lock)
         self._folder = RunFolder(folder)
@@ -80,7 +90,9 @@ class Crew:
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ)
-        self._new: list[Member] = []
+        self._new: list[Ear] = []
+        self._held: list[Ear] = []
+        self._slots_are_closed = False
 
     # Life -------------------------------------------------------------------------------------
 
@@ -90,9 +102,9 @@ class Crew:
         self._slots = Slots(
             list(self._by_port), launcher, slot_options(self._conf), self._on_change
         )
-        self._listener = threading.Thread(
-            target=self._listen, name=f"typhoon-{self._topology_id}-group", daemon=True
-        )
+        name = f"typhoon-{self._topology_id}"
+        self._outlet = Outlet(f"{name}-outlet", self._ring)
+        self._listener = threading.Thread(target=self._listen, name=f"{name}-group", daemon=True)
         self._listener.start()
         for member in self.wanted:
             self._assign(member)
@@ -111,6 +123,7 @@ class Crew:
     def close(self, timeout: float = STOP_S) -> bool:
         """Stop at once: every component's ``close`` is called. False if a worker had to be killed,
         or had been already."""
+        deadline = time.monotonic() + timeout
         with self._lock:
             if self.closing:
                 return True
@@ -123,8 +136,10 @@ class Crew:
                 timeout + ANSWER_S,
             )
         self._slots.close(1.0)
+        self._slots_are_closed = True
         self._ring()
         self._listener.join()
+        self._outlet.close(max(ANSWER_S, deadline - time.monotonic()))
         self._selector.close()
         self._wake.close()
         self._woken.close()
@@ -157,6 +172,11 @@ class Crew:
                     seen = layout.seen_from(member.index, member.incarnation)
                     self._send(member, "layout", seen)
 
+    @property
+    def is_silent(self) -> bool:
+        """Everything has been said that workers have said to people."""
+        return self._outlet.is_empty
+
     def wait_until_running(self, timeout: float) -> bool:
         """Whether all workers run, in time."""
         deadline = time.monotonic() + timeout
@@ -176,8 +196,9 @@ class Crew:
             # In a file: nobody reads the channel yet, and it does not hold a large topology.
             path = self._folder.write_order(member.index, incarnation, order)
             ours, theirs = socket.socketpair()
-            member.begin(incarnation, Channel(ours))
-            self._new.append(member)
+            channel = Channel(ours)
+            member.begin(incarnation, channel)
+            self._new.append((member, incarnation, channel))
         self._ring()
         fd = theirs.detach()
         argv = (sys.executable, "-m", "typhoon.worker", str(fd), str(path))
@@ -199,7 +220,7 @@ class Crew:
             modules=self._origin.modules,
             log_level=logging.getLevelName(self._conf["worker.log.level"]),
             heard_level=logging.getLogger("typhoon").getEffectiveLevel(),
-            heartbeat_s=float(self._conf["worker.heartbeat.frequency.secs"]),
+            heartbeat_s=self._beat_s,
         )
 
     def _listen_at(self, member: Member, incarnation: int) -> str:
@@ -232,34 +253,57 @@ class Crew:
     # On the thread that listens -----------------------------------------------------------------
 
     def _listen(self) -> None:
-        while not self._slots_are_closed():
-            for key, _ in self._selector.select():
+        while not self._slots_are_closed:
+            for key, _ in self._selector.select(self._beat_s if self._held else None):
                 if key.data is None:
                     self._take_in_new()
-                elif not self._read(*key.data):
-                    self._selector.unregister(key.fileobj)
-                    key.data[2].close()
-
-    def _slots_are_closed(self) -> bool:
-        return self.closing and not any(member.alive for member in self.members)
+                else:
+                    self._hear(key.data)
+            self._look_after_held()
+        ears = [key.data for key in self._selector.get_map().values() if key.data is not None]
+        for _, _, channel in (*ears, *self._held):
+            channel.close()
 
     def _take_in_new(self) -> None:
         self._woken.recv(4096)
         with self._lock:
             new, self._new = self._new, []
-        for member in new:
-            channel = member.channel
-            if channel is not None:
-                self._selector.register(
-                    channel, selectors.EVENT_READ, (member, member.incarnation, channel)
-                )
+        for ear in new:
+            self._selector.register(ear[2], selectors.EVENT_READ, ear)
 
-    def _read(self, member: Member, incarnation: int, channel: Channel) -> bool:
-        open_still = channel.read()
-        for name, *rest in channel.waiting():
-            if member.incarnation == incarnation:
-                getattr(self, f"_on_{name}")(member, *rest)
-        return open_still
+    def _hear(self, ear: Ear) -> None:
+        member, incarnation, channel = ear
+        names = set()
+        try:
+            open_still = channel.read()
+            for name, *rest in channel.waiting():
+                names.add(name)
+                if member.incarnation == incarnation:
+                    getattr(self, f"_on_{name}")(member, *rest)
+        except Exception:
+            # It ends when it finds its channel closed, and its slot starts it anew.
+            logger.exception("worker %d said what cannot be read", member.port)
+            open_still = False
+        if not open_still:
+            self._selector.unregister(channel)
+            channel.close()
+        elif self._outlet.is_full and not names.isdisjoint(SPOKEN):
+            self._selector.unregister(channel)
+            self._held.append(ear)
+            member.held = member.incarnation == incarnation
+
+    def _look_after_held(self) -> None:
+        """While the outlet is full nothing is read of workers that speak, so that they are held up
+        as they would be by a standard output of their own. Their heartbeats are not heard then, and
+        who does not listen may not blame: they count as having come."""
+        if self._outlet.is_full:
+            for member, incarnation, _ in self._held:
+                self._slots.heartbeat(member.port, incarnation)
+            return
+        held, self._held = self._held, []
+        for ear in held:
+            self._selector.register(ear[2], selectors.EVENT_READ, ear)
+            ear[0].held = False
 
     def _on_listening(self, member: Member, address: str) -> None:
         with self._lock:
@@ -283,14 +327,14 @@ class Crew:
 
     def _on_tapped(self, member: Member, text: str) -> None:
         if self._origin.on_tapped is not None:
-            self._origin.on_tapped(text)
+            self._outlet.put(self._origin.on_tapped, text)
 
     def _on_printed(self, member: Member, text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        self._outlet.put(self._outlet.print, text)
 
     def _on_logged(self, member: Member, level: int, name: str, text: str) -> None:
-        logging.getLogger(name).log(level, "worker %d: %s", member.port, text)
+        log = partial(logging.getLogger(name).log, level, "worker %d: %s", member.port)
+        self._outlet.put(log, text)
 
     def _on_answer(self, member: Member, number: int, value: Any) -> None:
         self._questions.answer(number, value)

@@ -112,7 +112,7 @@ class WorkerGroup:
         found = self._crew.ask_all("progress")
         now = {index: one for index, one in found.items() if isinstance(one, Progress)}
         before, self._last_look = self._last_look, now
-        if len(now) < len(found) or not nothing_happens(before, now):
+        if len(now) < len(found) or not nothing_happens(before, now) or not self._crew.is_silent:
             return None
         return list(now.values())
 

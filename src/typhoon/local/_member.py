@@ -36,11 +36,14 @@ class Member:
     notices: deque[str] = field(default_factory=lambda: deque(maxlen=NOTICES))
     starts: int = 0
     figures: ProcessFigures | None = None
+    held: bool = False
+    """Nothing is read of it now: an answer would not be heard."""
 
     def begin(self, incarnation: int, channel: Channel) -> None:
         """A process is about to be started, with the other end of ``channel``."""
         self.incarnation, self.channel = incarnation, channel
         self.alive, self.running, self.ended, self.address = True, False, False, None
+        self.held = False
         self.starts += 1
 
     def is_over(self, incarnation: int) -> bool:
@@ -70,7 +73,7 @@ class Questions:
     def ask(self, member: Member, what: str, *arguments: Any) -> int | None:
         """The question's number; None if the worker is not there to be asked."""
         channel = member.channel
-        if not member.running or channel is None:
+        if not member.running or member.held or channel is None:
             return None
         number = next(self._numbers)
         with self._lock:

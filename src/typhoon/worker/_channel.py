@@ -43,7 +43,7 @@ class Channel:
         """Take in what has come, waiting if nothing has. False when the other end is gone."""
         try:
             chunk = self._end.recv(CHUNK)
-        except (ConnectionResetError, OSError):
+        except OSError:
             return False
         self._buffer += chunk
         return bool(chunk)
