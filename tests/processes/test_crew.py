@@ -198,3 +198,79 @@ def test_closing_does_not_wait_for_who_never_reads(diary, submit, reader, wait_u
     topology.close()
     assert time.monotonic() - began < 8
     assert topology.is_over
+
+
+# Answers -----------------------------------------------------------------------------------------
+
+
+TRAP = "a trap"
+
+
+class Lock:
+    """Cannot be pickled."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __repr__(self):
+        return "a lock"
+
+
+class NamedTrap(Trap):
+    def __repr__(self):
+        return TRAP
+
+
+class Locks(Sink):
+    """Shows what cannot be sent."""
+
+    def begin(self):
+        self.context.metrics.gauge("lock").set([Lock()])
+        self.context.metrics.gauge("trap").set(NamedTrap())
+        self.context.metrics.gauge("list").set([1, "two"])
+
+    def process(self, tup):
+        super().process(tup)
+        while not self.gate.exists():
+            time.sleep(0.01)
+
+
+class Named(Numbers):
+    """Its tup_ids cannot be sent."""
+
+    def begin(self):
+        super().begin()
+        self.locks = [Lock() for _ in range(2)]
+
+    def next_tuple(self):
+        if not self.locks:
+            raise StopIteration
+        self.emit([1], tup_id=self.locks.pop())
+
+    def settled(self, how, tup_id):
+        self.diary.note(how, repr(tup_id))
+
+
+def test_what_cannot_be_sent_is_told_in_words(diary, submit, tmp_path, wait_until):
+    builder = TopologyBuilder()
+    builder.set_spout("named", Named(diary))
+    builder.set_bolt("locks", Locks(diary, gate=tmp_path / "gate")).shuffle_grouping("named")
+    topology = submit(builder, 2)
+    wait_until(lambda: diary.count("seen") == 1)
+    assert topology.oldest_pending() == ["a lock", "a lock"]
+    own = topology.stats()["components"]["locks"]["metrics"]
+    assert {name: list(values.values()) for name, values in own.items()} == {
+        "lock": ["[a lock]"],
+        "trap": [TRAP],
+        "list": [[1, "two"]],
+    }
+    (tmp_path / "gate").touch()
+    topology.wait_until_drained(timeout=20)
+    assert [one.starts for one in topology.stats().processes] == [1, 1]
+
+
+def test_a_question_that_cannot_be_answered_harms_nobody(diary, submit):
+    topology = submit(numbers_to(Sink(diary), diary), 2)
+    assert topology._worker._crew.ask_all("no such thing") == {0: None, 1: None}
+    topology.wait_until_drained(timeout=20)
+    assert [one.starts for one in topology.stats().processes] == [1, 1]

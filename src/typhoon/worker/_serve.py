@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -22,13 +22,14 @@ from typing import Any
 
 from typhoon.config import topology_options
 from typhoon.errors import TopologyFailedError, TyphoonError
-from typhoon.metrics import ProcessFigures, WorkerReport
+from typhoon.metrics import Gauge, ProcessFigures, WorkerReport
 from typhoon.topology import assign_tasks
 from typhoon.worker._channel import Channel
 from typhoon.worker._layout import Layout
 from typhoon.worker._order import WorkerOrder
 from typhoon.worker._outside import Logged, Printed, connect
 from typhoon.worker._parent import end_with_parent
+from typhoon.worker._sendable import sendable
 from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._worker import Worker
 
@@ -191,12 +192,20 @@ class _Served:
         self.worker.tick(component)
 
     def on_ask(self, number: int, what: str, *arguments: Any) -> None:
-        """``progress``, ``report``, ``pending`` or ``notices`` of the worker."""
+        """``progress``, ``report``, ``pending``, ``unsettled`` or ``notices`` of the worker; None
+        where that cannot be told."""
+        try:
+            self._send("answer", number, self._answer(what, *arguments))
+        except Exception:
+            logger.exception("'%s' cannot be told", what)
+            self._send("answer", number, None)
+
+    def _answer(self, what: str, *arguments: Any) -> Any:
         if what == "report":
-            self._send("answer", number, self._report())
-            return
+            return self._report()
         found = getattr(self.worker, what)
-        self._send("answer", number, found(*arguments) if callable(found) else list(found))
+        answer = found(*arguments) if callable(found) else list(found)
+        return [sendable(one) for one in answer] if what == "pending" else answer
 
     def on_stop(self, timeout: float) -> None:
         """Close everything, and tell the last figures; then wait to be ended."""
@@ -210,7 +219,9 @@ class _Served:
     def _report(self) -> WorkerReport:
         seconds, cpu = time.monotonic() - self.began, time.process_time()
         process = ProcessFigures(os.getpid(), seconds, cpu, _rss())
-        return replace(self.worker.report(), process=process)
+        report = self.worker.report()
+        own = {name: _sent(metrics) for name, metrics in report.own.items()}
+        return replace(report, own=own, process=process)
 
 
 class _Ended(BaseException):
@@ -224,6 +235,14 @@ def _rss() -> int:
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(pages) * resource.getpagesize()
+
+
+def _sent(metrics: Mapping[Any, tuple[type[Any], Any]]) -> dict[Any, tuple[type[Any], Any]]:
+    """A component's own metrics, in which a gauge may hold anything."""
+    return {
+        key: (kind, sendable(content) if kind is Gauge else content)
+        for key, (kind, content) in metrics.items()
+    }
 
 
 def _call(function: str) -> None:
