@@ -71,14 +71,44 @@ def test_a_folder_with_blanks_and_letters_of_all_kinds(
     assert graph.stdout.splitlines()[0] == "zähler"
 
 
-@pytest.mark.parametrize("hidden", ["rich", "yaml", "psutil"])
+@pytest.mark.parametrize(
+    ("hidden", "options"),
+    [
+        ("rich", ()),
+        ("yaml", ()),
+        ("psutil", ("--workers", "2", "-c", "worker.memory.limit.mb=1000")),
+        ("cloudpickle", ("--workers", "2")),
+    ],
+)
 def test_a_file_of_the_project_may_hide_an_installed_package(
-    project: Path, run_typhoon: Callable, hidden: str
+    project: Path, run_typhoon: Callable, hidden: str, options: tuple[str, ...]
 ) -> None:
     (project / "app.py").write_text(NUMBERS, encoding="utf-8")
     (project / f"{hidden}.py").write_text("raise RuntimeError('hidden')\n", encoding="utf-8")
     (project / "typhoon.yaml").write_text("my.key: 1\n", encoding="utf-8")
-    result = run_typhoon("run", "project/app.py", "--json")
+    result = run_typhoon("run", "project/app.py", "--json", *options)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["acked"] == 50
+
+
+@pytest.mark.parametrize("hidden", ["resource", "struct", "copy"])
+def test_a_file_of_the_project_may_hide_a_module_that_workers_need(
+    project: Path, hidden: str
+) -> None:
+    """In the current folder, which the `typhoon` that is installed does not have on its path."""
+    (project / "app.py").write_text(NUMBERS, encoding="utf-8")
+    (project / f"{hidden}.py").write_text("raise RuntimeError('hidden')\n", encoding="utf-8")
+    typhoon = [sys.executable, "-P", "-m", "typhoon.cli"]
+    result = subprocess.run(
+        [*typhoon, "run", "app.py", "--json", "--workers", "2"],
+        cwd=project,
+        env={**os.environ, "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["acked"] == 50
 

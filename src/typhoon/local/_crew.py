@@ -201,7 +201,8 @@ class Crew:
             self._new.append((member, incarnation, channel))
         self._ring()
         fd = theirs.detach()
-        argv = (sys.executable, "-m", "typhoon.worker", str(fd), str(path))
+        # -P: files of the current folder may hide modules; the order brings the whole path.
+        argv = (sys.executable, "-P", "-m", "typhoon.worker", str(fd), str(path))
         return Command(argv, pass_fds=(fd,))
 
     def _order(self, member: Member, incarnation: int) -> WorkerOrder:

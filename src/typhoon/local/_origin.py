@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cloudpickle  # now, since a file of the project may hide it
+
 from typhoon.errors import InvalidTopologyError
 from typhoon.topology import ComponentSpec, TopologySpec
 
@@ -25,8 +27,6 @@ NOWHERE = Origin()
 
 def pickled(spec: TopologySpec) -> bytes:
     """Raises ``InvalidTopologyError`` that names each component which cannot be sent."""
-    import cloudpickle  # costs 20 ms
-
     try:
         content: bytes = cloudpickle.dumps(spec)
     except Exception as error:
@@ -42,8 +42,6 @@ def pickled(spec: TopologySpec) -> bytes:
 
 
 def _trouble(component: ComponentSpec) -> Exception | None:
-    import cloudpickle
-
     try:
         cloudpickle.dumps(component)
     except Exception as error:

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import cloudpickle  # noqa: F401 - what reads a topology, before a file of the project may hide it
+
 from typhoon.config import topology_options
 from typhoon.errors import TopologyFailedError, TyphoonError
 from typhoon.metrics import Gauge, ProcessFigures, WorkerReport

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import psutil  # now, since a file of the project may hide it
+
 from typhoon.cluster.supervisor._deaths import DeathWatch, Process, death_watch
 from typhoon.cluster.supervisor._events import Command
 from typhoon.cluster.supervisor._exits import describe_exit
@@ -120,8 +122,6 @@ class ProcessLauncher:
             _kill_group(self._children[port].process.pid)
 
     def rss_bytes(self, port: int) -> int:
-        import psutil  # costs 10 ms, and is used where there is a limit
-
         if port not in self._children:
             return 0
         try:
