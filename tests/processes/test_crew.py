@@ -12,6 +12,8 @@ import pytest
 from worker_parts import Numbers, Replayed, Sink, Trap
 
 from typhoon import TopologyBuilder
+from typhoon.errors import InvalidTopologyError
+from typhoon.local import _crew
 from typhoon.local._outlet import MOST_WAITING
 from typhoon.worker import PRINTED, tell_supervisor
 
@@ -274,3 +276,40 @@ def test_a_question_that_cannot_be_answered_harms_nobody(diary, submit):
     assert topology._worker._crew.ask_all("no such thing") == {0: None, 1: None}
     topology.wait_until_drained(timeout=20)
     assert [one.starts for one in topology.stats().processes] == [1, 1]
+
+
+# How many there may be ---------------------------------------------------------------------------
+
+
+def test_more_workers_than_there_may_be(diary, submit, folder):
+    with pytest.raises(InvalidTopologyError, match="workers = 65: a topology has at most 64"):
+        submit(numbers_to(Sink(diary), diary, par=64), 65)
+    assert not list(folder.iterdir())
+    # Of so many that are asked for, those that would have nothing to run are never started.
+    topology = submit(numbers_to(Sink(diary), diary, par=1), 65)
+    assert topology.stats().workers == 2
+    topology.wait_until_drained(timeout=20)
+
+
+def test_a_rebalance_to_more_than_there_may_be_moves_nothing(diary, submit, tmp_path):
+    keep = tmp_path / "keep"
+    keep.touch()
+    topology = submit(numbers_to(Sink(diary), diary, 64, keep=str(keep), pace=100), 2)
+    with pytest.raises(InvalidTopologyError, match="at most 64"):
+        topology.rebalance(10, workers=65)
+    assert topology.status == "ACTIVE"
+    assert [one.starts for one in topology.stats().processes] == [1, 1]
+    keep.unlink()
+    topology.wait_until_drained(timeout=20)
+    assert set(diary.firsts("acked")) == set(diary.firsts("seen"))
+
+
+@pytest.mark.parametrize("part", ["ProcessLauncher", "Outlet", "Slots", "SlotAssignment"])
+def test_a_start_that_fails_leaves_nothing(diary, submit, folder, monkeypatch, part):
+    def fail(*_):
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(_crew, part, fail)
+    with pytest.raises(OSError, match="too many open files"):
+        submit(numbers_to(Sink(diary), diary), 2)
+    assert not list(folder.iterdir())

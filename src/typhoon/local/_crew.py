@@ -11,8 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from typhoon.cluster.supervisor import (
@@ -32,7 +32,7 @@ from typhoon.local._origin import Origin, pickled
 from typhoon.local._outlet import Outlet
 from typhoon.metrics import WorkerReport
 from typhoon.topology import TopologySpec
-from typhoon.worker import LOGGED, PRINTED, TAPPED, Channel, Layout, WorkerOrder
+from typhoon.worker import LOGGED, MOST_WORKERS, PRINTED, TAPPED, Channel, Layout, WorkerOrder
 
 logger = logging.getLogger("typhoon.local")
 
@@ -40,7 +40,8 @@ ANSWER_S = 1.0
 """How long a worker may take to answer before its last report stands for it."""
 STOP_S = 2.0
 """How long components may take to close."""
-MOST_WORKERS = 64
+KILL_S = 1.0
+"""How long processes may take to end when their components are closed."""
 SPOKEN = frozenset({TAPPED, PRINTED, LOGGED})
 """Messages that are for people."""
 
@@ -66,7 +67,6 @@ class Crew:
         layout: Layout,
         first_port: int,
         origin: Origin,
-        folder: Path | None = None,
     ) -> None:
         self.failure: Exception | None = None
         self.layout = layout
@@ -85,7 +85,7 @@ class Crew:
         self._beat_s = float(conf["worker.heartbeat.frequency.secs"])
         self._lock = threading.RLock()
         self._ended = threading.Condition(self._lock)
-        self._folder = RunFolder(folder)
+        self._folder = RunFolder()
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
@@ -93,19 +93,24 @@ class Crew:
         self._new: list[Ear] = []
         self._held: list[Ear] = []
         self._slots_are_closed = False
+        self._ends = ExitStack()
 
     # Life -------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start every worker's process; the topology begins when all are connected."""
-        launcher = ProcessLauncher(self._folder.path, log_options(self._conf))
-        self._slots = Slots(
-            list(self._by_port), launcher, slot_options(self._conf), self._on_change
-        )
+        """Start every worker's process; the topology begins when all are connected. What it raises
+        leaves something to ``close``."""
         name = f"typhoon-{self._topology_id}"
+        launcher = ProcessLauncher(self._folder.path, log_options(self._conf))
+        self._ends.callback(launcher.close)
         self._outlet = Outlet(f"{name}-outlet", self._ring)
+        self._ends.callback(self._outlet.close, ANSWER_S)
         self._listener = threading.Thread(target=self._listen, name=f"{name}-group", daemon=True)
         self._listener.start()
+        self._ends.callback(self._end_listener)
+        options = slot_options(self._conf)
+        self._slots = Slots(list(self._by_port), launcher, options, self._on_change)
+        self._ends.callback(self._slots.close, KILL_S)
         for member in self.wanted:
             self._assign(member)
 
@@ -120,26 +125,20 @@ class Crew:
         assignment = SlotAssignment(self._topology_id, executors, self._command)
         self._slots.assign(member.port, assignment if held else None)
 
-    def close(self, timeout: float = STOP_S) -> bool:
-        """Stop at once: every component's ``close`` is called. False if a worker had to be killed,
-        or had been already."""
-        deadline = time.monotonic() + timeout
+    def close(self, timeout: float = STOP_S) -> None:
+        """Stop at once: every component's ``close`` is called."""
         with self._lock:
             if self.closing:
-                return True
+                return
             self.closing = True
             asked = [(one, one.incarnation) for one in self.members if one.running]
             for member, _ in asked:
                 self._send(member, "stop", timeout)
-            clean = self._ended.wait_for(
+            self._ended.wait_for(
                 lambda: all(one.is_over(incarnation) for one, incarnation in asked),
                 timeout + ANSWER_S,
             )
-        self._slots.close(1.0)
-        self._slots_are_closed = True
-        self._ring()
-        self._listener.join()
-        self._outlet.close(max(ANSWER_S, deadline - time.monotonic()))
+        self._ends.close()
         self._selector.close()
         self._wake.close()
         self._woken.close()
@@ -149,7 +148,11 @@ class Crew:
         died = any(member.starts > 1 for member in self.members)
         self._folder.close(keep_logs=died or self.failure is not None)
         self.done.set()
-        return clean
+
+    def _end_listener(self) -> None:
+        self._slots_are_closed = True
+        self._ring()
+        self._listener.join()
 
     def _fail(self, error: Exception) -> None:
         with self._lock:

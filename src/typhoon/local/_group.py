@@ -46,12 +46,15 @@ class WorkerGroup:
     def start(self, *, active: bool) -> None:
         """Start every worker's process; the topology begins when all are connected."""
         self._crew.active = active
-        self._crew.start()
+        try:
+            self._crew.start()
+        except BaseException:
+            self._crew.close()
+            raise
 
-    def close(self, timeout: float = STOP_S) -> bool:
-        """Stop at once: every component's ``close`` is called. False if a worker had to be killed,
-        or had been already."""
-        return self._crew.close(timeout)
+    def close(self, timeout: float = STOP_S) -> None:
+        """Stop at once: every component's ``close`` is called."""
+        self._crew.close(timeout)
 
     def wait_until_running(self, timeout: float) -> bool:
         """Whether all workers run, in time."""

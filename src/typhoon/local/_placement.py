@@ -9,7 +9,7 @@ from typhoon.cluster.scheduling import Cluster, ExecutorId, Slot, Supervisor, sc
 from typhoon.cluster.scheduling import Topology as Wanted
 from typhoon.errors import InvalidTopologyError
 from typhoon.topology import ACKER, Executor, TaskPlan, TopologySpec
-from typhoon.worker import Layout
+from typhoon.worker import MOST_WORKERS, Layout
 
 MACHINE = "local"
 
@@ -28,7 +28,8 @@ def place(
     has it; ``frozen`` ones keep theirs whatever comes, and there is one more for the others if need
     be. A worker of ``before`` that is not needed any more has no executors.
     """
-    executors = [one for one in plan.executors if one.component != ACKER]
+    refuse_too_many(workers, plan)
+    executors = _placed(plan)
     kept = {
         one: index
         for index, held in enumerate(before.executors if before is not None else ())
@@ -54,6 +55,22 @@ def place(
     return Layout(
         tuple(tuple(one for one in executors if placed[one] == index) for index in range(size))
     )
+
+
+def refuse_too_many(workers: int, plan: TaskPlan) -> None:
+    """Raises ``InvalidTopologyError`` if so many ``workers`` would each have something to run, and
+    there cannot be so many."""
+    if min(workers, len(_placed(plan))) > MOST_WORKERS:
+        raise InvalidTopologyError(
+            [
+                f"workers = {workers}: a topology has at most {MOST_WORKERS}\n"
+                f"hint: ask for {MOST_WORKERS}; a worker runs any number of executors"
+            ]
+        )
+
+
+def _placed(plan: TaskPlan) -> list[Executor]:
+    return [one for one in plan.executors if one.component != ACKER]
 
 
 def _id(executor: Executor) -> ExecutorId:

@@ -24,9 +24,9 @@ from typhoon.cluster.lifecycle import (
 from typhoon.errors import InvalidTopologyError
 from typhoon.local._group import WorkerGroup
 from typhoon.local._orphan import finish_when_drained
-from typhoon.local._placement import rescaled
+from typhoon.local._placement import refuse_too_many, rescaled
 from typhoon.metrics import ComponentStats, Stats, WorkerReport
-from typhoon.topology import TopologySpec
+from typhoon.topology import TopologySpec, assign_tasks
 from typhoon.worker import Worker, has_handle
 
 logger = logging.getLogger("typhoon.local")
@@ -257,6 +257,7 @@ class LocalTopology:
         if workers is not None and workers < 1:
             raise InvalidTopologyError([f"workers = {workers}: there is at least one"])
         spec = rescaled(self.spec, executors or {})
+        refuse_too_many(workers or 1, assign_tasks(spec))
         self._apply(Rebalance(wait_secs, workers, executors or {}))
         if not self._until(self._worker.is_idle, self._state.wait_s):
             self._worker.give_up()

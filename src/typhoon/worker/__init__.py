@@ -7,6 +7,7 @@ from typhoon.worker._layout import Layout
 from typhoon.worker._order import WorkerOrder
 from typhoon.worker._outside import LOGGED, PRINTED, TAPPED, tell_supervisor
 from typhoon.worker._parent import PARENT_FD, end_with_parent
+from typhoon.worker._plan import MOST_WORKERS
 from typhoon.worker._progress import Progress, nothing_happens
 from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._types import register_type
@@ -15,6 +16,7 @@ from typhoon.worker._worker_context import WorkerContext
 
 __all__ = [
     "LOGGED",
+    "MOST_WORKERS",
     "PARENT_FD",
     "PRINTED",
     "TAPPED",
