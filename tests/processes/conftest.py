@@ -181,7 +181,8 @@ def submit() -> Iterator[Submit]:
         def start(topology: Any, workers: int, **config: Any) -> LocalTopology:
             wait = config.pop("wait", True)
             conf = {key.replace("_", "."): value for key, value in config.items()}
-            started = cluster.submit("test", topology, {"topology.workers": workers, **conf})
+            conf["topology.workers"] = workers
+            started = cluster.submit("test", topology, conf, strict=True)
             if wait:
                 started.wait_until_running(timeout=30)
             return started

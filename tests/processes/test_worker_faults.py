@@ -310,9 +310,9 @@ def test_stopped_beyond_the_heartbeat_time_out(line, diary, wait_until):
 
 @pytest.mark.parametrize("component", ["numbers", "forward", "sink"])
 def test_stopped_beyond_the_link_time_out(line, diary, wait_until, component):
-    """Its peers may give their sessions with it up, but nobody kills it: what it does afterwards
-    must not count twice."""
-    flow = line(worker_link_timeout_secs=0.3)
+    """Its peers give their sessions with it up, but nobody kills it: what it does afterwards must
+    not count twice."""
+    flow = line(worker_link_timeout=0.3)
     victim = flow.process(component)
     os.kill(victim.pid, signal.SIGSTOP)
     over = time.monotonic() + 1.5
@@ -322,6 +322,7 @@ def test_stopped_beyond_the_link_time_out(line, diary, wait_until, component):
     wait_until(lambda: diary.count("seen") > seen + 500)
     assert flow.pids() == flow.first
     stats, acked = flow.end()
+    assert stats.failed_by_worker_death == diary.count("lost") > 0, "no session was given up"
     assert set(acked.values()) == {1}
     assert stats.acked == len(acked)
     assert stats.failed == 0
