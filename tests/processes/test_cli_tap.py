@@ -156,6 +156,24 @@ def test_without_a_tap_the_spouts_emit_so_many(
     assert summary["failed"] == summary["timed_out"] == 0
 
 
+@pytest.mark.parametrize("workers", [("--workers", "2"), ("-c", "topology.workers=2")])
+def test_several_workers_have_no_limit_without_a_tap(
+    write_app: Callable, run_typhoon: Callable, workers: tuple[str, str]
+) -> None:
+    result = run_typhoon("run", write_app(NUMBERS), "--limit", "10", *workers)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "error: --limit 10 without --tap counts what spouts emit" in result.stderr
+    assert "hint: --tap COMPONENT --limit 10 counts lines; or run with --workers 1" in result.stderr
+
+
+def test_several_workers_have_a_limit_of_lines(write_app: Callable, run_typhoon: Callable) -> None:
+    options = ("--tap", "square", "--limit", "10", "--workers", "2", "-c", "endless=true")
+    result = run_typhoon("run", write_app(NUMBERS), *options)
+    assert result.returncode == 0, result.stderr
+    assert len(objects(result.stdout)) == 10
+
+
 def test_fewer_tuples_than_the_limit_are_no_mistake(
     write_app: Callable, run_typhoon: Callable
 ) -> None:

@@ -86,7 +86,8 @@ Limit = Annotated[
         "--limit",
         metavar="N",
         min=1,
-        help="Drain and end after N tapped tuples; without --tap after N that spouts emitted.",
+        help="Drain and end after N tapped tuples; without --tap after N that spouts emitted, in "
+        "one process only.",
     ),
 ]
 Leader = Annotated[int | None, typer.Option("--ends-with", hidden=True)]
@@ -127,6 +128,7 @@ def run(
             origin = Origin((module_of(target),), BEFORE) if spec_workers(spec, conf) > 1 else None
             if origin is not None:
                 _refuse_breakpoint(target)
+                _refuse_limit(limit, taps)
             wanted = Wanted(called, spec, conf, strict, tuple(taps or ()), limit, origin)
             running = _run(wanted, view, as_json, orders)
     except StopNow as stopped:
@@ -192,6 +194,15 @@ def _refuse_breakpoint(target: str) -> None:
         raise CommandLineError(
             f"{where} calls breakpoint(), and only this process has the terminal",
             hint="leave out --workers (and topology.workers) to debug",
+        )
+
+
+def _refuse_limit(limit: int | None, taps: list[str] | None) -> None:
+    if limit is not None and not taps:
+        raise CommandLineError(
+            f"--limit {limit} without --tap counts what spouts emit, and spouts in other processes "
+            "are told too late that it was enough",
+            hint=f"--tap COMPONENT --limit {limit} counts lines; or run with --workers 1",
         )
 
 
