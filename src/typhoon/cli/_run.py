@@ -125,7 +125,7 @@ def run(
             )  # before files of the project hide modules
             spec, conf = _topology(target, config, given, environment)
             conf = _without_time_outs(target, conf)
-            origin = Origin((module_of(target),), BEFORE) if spec_workers(spec, conf) > 1 else None
+            origin = Origin((module_of(target),), BEFORE) if _workers(conf) > 1 else None
             if origin is not None:
                 _refuse_breakpoint(target)
                 _refuse_limit(limit, taps)
@@ -206,9 +206,9 @@ def _refuse_limit(limit: int | None, taps: list[str] | None) -> None:
         )
 
 
-def spec_workers(spec: TopologySpec, conf: dict[str, Any]) -> int:
+def _workers(conf: dict[str, Any]) -> int:
     """How many workers a topology asks for; what is no number is refused later, with all else."""
-    wanted = conf.get("topology.workers", spec.config.get("topology.workers", 1))
+    wanted = conf.get("topology.workers", 1)
     return wanted if isinstance(wanted, int) else 1
 
 
