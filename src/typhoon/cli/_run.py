@@ -35,8 +35,6 @@ DRAIN_S = 30.0
 """What a drain may take at least; a topology with a longer message time-out gets that."""
 BEFORE = ("typhoon.compat:activate",)
 """What a worker's process calls before it imports the application, as this one does."""
-SWITCH_S = 0.0005
-"""How long a thread that waits for Python's lock waits before it asks for it."""
 
 Assignments = Annotated[
     list[str] | None,
@@ -236,9 +234,9 @@ class Ended:
 
 def _run(wanted: Wanted, view: View, as_json: bool, orders: Orders) -> Ended:
     from typhoon.local import LocalCluster
+    from typhoon.worker import share_the_lock
 
-    if any(component.threaded for component in wanted.spec.components.values()):
-        sys.setswitchinterval(SWITCH_S)
+    share_the_lock(wanted.spec)
     tap = Tap(view.write, wanted.limit) if wanted.taps else None
     quota = Quota(wanted.limit) if wanted.limit is not None and tap is None else None
     spec = wanted.spec if tap is None else with_tap(wanted.spec, wanted.taps, tap)

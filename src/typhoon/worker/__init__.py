@@ -4,6 +4,7 @@ from typhoon.worker._channel import Channel
 from typhoon.worker._context import Context
 from typhoon.worker._handles import has_handle
 from typhoon.worker._layout import Layout
+from typhoon.worker._lock import share_the_lock
 from typhoon.worker._order import WorkerOrder
 from typhoon.worker._outside import LOGGED, PRINTED, TAPPED, tell_supervisor
 from typhoon.worker._parent import PARENT_FD, end_with_parent
@@ -33,5 +34,6 @@ __all__ = [
     "has_handle",
     "nothing_happens",
     "register_type",
+    "share_the_lock",
     "tell_supervisor",
 ]
