@@ -121,7 +121,6 @@ ROWS: list[tuple[Status, Event, float, Status, tuple[Action, ...]]] = [
     (GIVEN_UP, CodeFailed("b-2", "gone"), 0, GIVEN_UP, ()),
     (GIVEN_UP, Heartbeat(1), 0, GIVEN_UP, ()),
     (START, Assigned(A), 0, START, ()),
-    (START, Assigned(A_LESS, in_place=True), 0, START, ()),
     (START, Assigned(A_LESS), 0, KILL, (Terminate(),)),
     (START, Assigned(None), 0, KILL, (Terminate(),)),
     (START, CodeReady("b-2"), 0, START, ()),
@@ -140,9 +139,8 @@ ROWS: list[tuple[Status, Event, float, Status, tuple[Action, ...]]] = [
     (START, Tick(), 120, RELAUNCH, (Kill(), Report("did not start within 120 s"))),
     (START, Overslept(), 200, START, ()),
     (RUNNING, Assigned(A), 0, RUNNING, ()),
-    (RUNNING, Assigned(A_LESS, in_place=True), 0, RUNNING, ()),
     (RUNNING, Assigned(A_LESS), 0, KILL, (Terminate(),)),
-    (RUNNING, Assigned(B, in_place=True), 0, KILL, (Terminate(),)),
+    (RUNNING, Assigned(B), 0, KILL, (Terminate(),)),
     (RUNNING, Assigned(None), 0, KILL, (Terminate(),)),
     (RUNNING, CodeReady("b-2"), 0, RUNNING, ()),
     (RUNNING, CodeFailed("b-2", "gone"), 0, RUNNING, ()),
@@ -170,7 +168,7 @@ ROWS: list[tuple[Status, Event, float, Status, tuple[Action, ...]]] = [
     (KILL, Tick(), 3, KILL, (Kill(),)),
     (KILL, Overslept(), 0, KILL, ()),
     (RELAUNCH, Assigned(A), 0, RELAUNCH, ()),
-    (RELAUNCH, Assigned(A_LESS, in_place=True), 0, RELAUNCH, ()),
+    (RELAUNCH, Assigned(A_LESS), 0, KILL, ()),
     (RELAUNCH, Assigned(B), 0, KILL, ()),
     (RELAUNCH, Assigned(None), 0, KILL, ()),
     (RELAUNCH, CodeReady("b-2"), 0, RELAUNCH, ()),
@@ -261,11 +259,6 @@ def test_what_is_equal_does_not_restart_a_worker_but_its_command_is_the_new_one(
     state, actions = step(at(RUNNING), Assigned(other), NOW)
     assert actions == ()
     assert state.assignment is other
-
-
-def test_an_assignment_in_place_is_what_the_next_start_runs() -> None:
-    after = follow(at(RUNNING), (0, Assigned(A_LESS, in_place=True)), (20, Exited(1, CRASH)))
-    assert after.actions == (Report(CRASH), Launch(A_LESS, 2))
 
 
 def test_another_assignment_follows_once_the_worker_has_ended() -> None:
@@ -378,7 +371,7 @@ def test_the_story_keeps_the_last_changes_only() -> None:
 # Whatever happens -------------------------------------------------------------------------------
 
 MOVES = st.one_of(
-    st.sampled_from([Assigned(None), Assigned(A), Assigned(B), Assigned(A_LESS, in_place=True)]),
+    st.sampled_from([Assigned(None), Assigned(A), Assigned(B), Assigned(A_LESS)]),
     st.sampled_from([CodeReady("a-1"), CodeReady("b-2"), CodeFailed("a-1", "gone")]),
     st.sampled_from(["heartbeat", "too big", "stale", "exit", "exit", "exit", "overslept"]),
     st.floats(0.0, 200.0, allow_nan=False),

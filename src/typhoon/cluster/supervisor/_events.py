@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import TypeAlias
 
 from typhoon.cluster.scheduling import ExecutorId
@@ -30,15 +29,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How a worker is started: ``env`` is added to the environment of who starts it.
+    """How a worker is started, in the folder and environment of who starts it.
 
     ``pass_fds`` belong to the one start: the worker has them under the same numbers, and the
     launcher closes its own, whether or not the start succeeds.
     """
 
     argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
-    cwd: Path | None = None
     pass_fds: tuple[int, ...] = ()
 
 
@@ -58,13 +55,9 @@ class SlotAssignment:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """The slot is to run this, or nothing. Nothing is also how its worker is ended in order.
-
-    ``in_place``: the running worker is told by others, and goes on; the next start has it.
-    """
+    """The slot is to run this, or nothing. Nothing is also how its worker is ended in order."""
 
     assignment: SlotAssignment | None
-    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)

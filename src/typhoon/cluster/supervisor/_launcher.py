@@ -191,8 +191,7 @@ def _start(command: Command, lifeline: int, printed: int) -> Process:
         stdin=subprocess.DEVNULL,
         stdout=printed,
         stderr=printed,
-        cwd=command.cwd,
-        env={**os.environ, **command.env, PARENT_FD: str(lifeline)},
+        env={**os.environ, PARENT_FD: str(lifeline)},
         pass_fds=(lifeline, *command.pass_fds),
         start_new_session=True,
     )

@@ -301,10 +301,7 @@ TABLE: Mapping[tuple[Status, type[Event]], Handler] = {
 
 def _goes_on(state: SlotState, event: Assigned) -> bool:
     """Whether what is here, or on its way, serves the assignment as well."""
-    old, new = state.assignment, event.assignment
-    if old is None or new is None:
-        return False
-    return new == old or (event.in_place and new.topology_id == old.topology_id)
+    return state.assignment is not None and event.assignment == state.assignment
 
 
 def _is_due(state: SlotState, now: float) -> bool:

@@ -88,11 +88,9 @@ class Slots:
         self._thread = threading.Thread(target=self._run, name="typhoon-slots", daemon=True)
         self._thread.start()
 
-    def assign(
-        self, port: int, assignment: SlotAssignment | None, *, in_place: bool = False
-    ) -> None:
+    def assign(self, port: int, assignment: SlotAssignment | None) -> None:
         """The slot is to run ``assignment``, or nothing; see ``Assigned``."""
-        self._send(port, Assigned(assignment, in_place))
+        self._send(port, Assigned(assignment))
 
     def heartbeat(self, port: int, incarnation: int) -> None:
         """The worker of this incarnation lives."""
