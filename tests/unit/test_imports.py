@@ -201,12 +201,17 @@ def test_a_name_that_nobody_promised_is_an_attribute_error() -> None:
             _ = module.Blot
 
 
-def test_writing_a_topology_loads_nothing_that_only_checking_or_running_one_needs() -> None:
-    code = "import sys, typhoon; print(*sys.modules)"
+def loaded_by(code: str) -> set[str]:
+    """The modules that are loaded after `code` has run in a process of its own."""
+    code = f"{code}\nimport sys; print(*sys.modules)"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    loaded = set(answer.stdout.split())
+    return set(answer.stdout.split())
+
+
+def test_writing_a_topology_loads_nothing_that_only_checking_or_running_one_needs() -> None:
+    loaded = loaded_by("import typhoon")
     assert "typhoon.topology._bolt" in loaded
     assert not loaded & {
         "dataclasses",
@@ -217,6 +222,26 @@ def test_writing_a_topology_loads_nothing_that_only_checking_or_running_one_need
         "typhoon.topology._resolve",
         "typhoon.topology._spec",
     }
+
+
+IN_ONE_PROCESS = """
+from typhoon import LocalCluster, Spout, TopologyBuilder
+
+class Nothing(Spout):
+    def next_tuple(self):
+        raise StopIteration
+
+builder = TopologyBuilder("nothing")
+builder.set_spout("nothing", Nothing)
+with LocalCluster() as cluster:
+    cluster.submit("nothing", builder).wait_until_drained()
+"""
+
+
+def test_a_run_in_one_process_loads_nothing_of_other_processes() -> None:
+    loaded = loaded_by(IN_ONE_PROCESS)
+    assert "typhoon.local" in loaded
+    assert not loaded & {"typhoon.cluster.supervisor", "typhoon.local._group", "subprocess"}
 
 
 def test_an_import_for_types_alone_is_no_arrow(tmp_path: Path) -> None:

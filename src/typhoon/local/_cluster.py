@@ -6,18 +6,20 @@ import logging
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from typhoon.cluster.lifecycle import Submit, TopologyState, step
 from typhoon.config import topology_conf, topology_options
 from typhoon.errors import AlreadyAliveError, InvalidTopologyError, NotRunningError
-from typhoon.local._group import WorkerGroup
 from typhoon.local._origin import NOWHERE, Origin
 from typhoon.local._placement import place
 from typhoon.local._serializable import check_serializable
 from typhoon.local._topology import LocalTopology
 from typhoon.topology import TopologySpec, assign_tasks, check_name, topology_spec
 from typhoon.worker import Clock, Surroundings, Worker, has_handle
+
+if TYPE_CHECKING:
+    from typhoon.local._group import WorkerGroup
 
 logger = logging.getLogger("typhoon.local")
 
@@ -114,6 +116,8 @@ class LocalCluster:
         state, _ = step(state, Submit(active))
         worker: Worker | WorkerGroup
         if self._processes:
+            from typhoon.local._group import WorkerGroup  # costs 30 ms: the supervisor
+
             worker = WorkerGroup(topology_id, spec, conf, layout, FIRST_PORT, self._origin)
         else:
             around = Surroundings(spec, plan, topology_id, FIRST_PORT, conf)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
-from typhoon.local._group import WorkerGroup
-from typhoon.worker import Worker
+if TYPE_CHECKING:
+    from typhoon.local._group import WorkerGroup
+    from typhoon.worker import Worker
 
 LOOK_S = 0.05
 

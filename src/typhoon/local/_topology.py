@@ -6,7 +6,7 @@ import logging
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typhoon.cluster.lifecycle import (
     Activate,
@@ -22,12 +22,15 @@ from typhoon.cluster.lifecycle import (
     step,
 )
 from typhoon.errors import InvalidTopologyError
-from typhoon.local._group import WorkerGroup
 from typhoon.local._orphan import finish_when_drained
 from typhoon.local._placement import refuse_too_many, rescaled
 from typhoon.metrics import ComponentStats, Stats, WorkerReport
 from typhoon.topology import TopologySpec, assign_tasks
-from typhoon.worker import Worker, has_handle
+from typhoon.worker import has_handle
+
+if TYPE_CHECKING:
+    from typhoon.local._group import WorkerGroup
+    from typhoon.worker import Worker
 
 logger = logging.getLogger("typhoon.local")
 
