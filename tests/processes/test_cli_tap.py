@@ -174,6 +174,16 @@ def test_several_workers_have_a_limit_of_lines(write_app: Callable, run_typhoon:
     assert len(objects(result.stdout)) == 10
 
 
+def test_no_worker_is_said_to_run_the_tap(write_app: Callable, run_typhoon: Callable) -> None:
+    options = ("--tap", "square", "--workers", "2", "--plain", "--json")
+    result = run_typhoon("run", write_app(NUMBERS), *options)
+    assert result.returncode == 0, result.stderr
+    *_, summary = objects(result.stdout)
+    held = [name for one in summary["processes"] for name in one["components"]]
+    assert sorted(held) == ["numbers", "sink", "square"]
+    assert "__tap" not in result.stderr
+
+
 def test_fewer_tuples_than_the_limit_are_no_mistake(
     write_app: Callable, run_typhoon: Callable
 ) -> None:

@@ -118,6 +118,10 @@ def without_tap(stats: Stats) -> Stats:
         emitted={name: count for name, count in stats.emitted.items() if name != TAP},
         executed={name: count for name, count in stats.executed.items() if name != TAP},
         components=tuple(one for one in stats.components if one.id != TAP),
+        processes=tuple(
+            replace(one, components=tuple(name for name in one.components if name != TAP))
+            for one in stats.processes
+        ),
     )
 
 
