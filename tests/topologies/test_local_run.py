@@ -343,6 +343,16 @@ def test_an_error_that_brings_a_hint_has_one_hint(caplog: pytest.LogCaptureFixtu
     assert "mind its spelling" in str(caught.value)
 
 
+@pytest.mark.parametrize(("workers", "warnings"), [(1, 0), (2, 1)])
+def test_more_workers_than_one_process_has_are_warned_of(
+    caplog: pytest.LogCaptureFixture, workers: int, warnings: int
+) -> None:
+    run(PLAIN, {"topology.workers": workers})
+    told = [one.getMessage() for one in caplog.records if "topology.workers" in one.getMessage()]
+    assert len(told) == warnings
+    assert all("LocalCluster(processes=True) or `typhoon run`" in one for one in told)
+
+
 def test_everything_that_could_not_be_shipped_is_named() -> None:
     class Local(Bolt):
         def process(self, tup: Any) -> None: ...

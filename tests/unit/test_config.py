@@ -402,7 +402,7 @@ def test_every_mistake_of_a_configuration_has_a_hint() -> None:
 def test_isolation_is_accepted_and_says_what_comes_of_it() -> None:
     assert check({"topology.executor.isolation": "thread"}).warnings == ()
     (warning,) = check({"topology.executor.isolation": "process"}, strict=True).warnings
-    assert "every executor is a thread of its worker" in warning
+    assert "executors run inside their worker's process, see topology.workers" in warning
     with pytest.raises(InvalidConfigError, match="'thread' or 'process'"):
         check({"topology.executor.isolation": "fiber"})
 

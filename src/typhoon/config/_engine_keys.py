@@ -5,7 +5,7 @@ Defaults are Storm's unless the line says why not.
 
 from __future__ import annotations
 
-from typhoon.config._key import THREADS, UNREAD, Key
+from typhoon.config._key import INSIDE, UNREAD, Key
 from typhoon.config._kinds import (
     boolean,
     choice,
@@ -49,8 +49,8 @@ SHAPE = (
         "topology.executor.isolation",
         "thread",
         choice("thread", "process"),
-        "process asks for a process for each executor; until there are such, they run as threads",
-        effect=THREADS,
+        "process asks for a process for each executor",
+        effect=INSIDE,
     ),
     Key(
         "topology.worker.shared.thread.pool.size",

@@ -9,7 +9,10 @@ from typhoon.config._kinds import Kind
 JVM = "accepted without effect: it sets up a Java virtual machine, and there is none"
 FIXED = "accepted without effect: typhoon has one way, which needs no setting"
 UNREAD = "accepted without effect: nothing in this version reads it"
-THREADS = "accepted without effect: every executor is a thread of its worker"
+INSIDE = (
+    "accepted without effect: executors run inside their worker's process, see topology.workers "
+    "and topology.executor.threads"
+)
 CLUSTER = "a local run takes no notice of it"
 WORKERS = "of worker processes; a run in one process takes no notice of it"
 
@@ -34,4 +37,4 @@ class Key(NamedTuple):
 
     @property
     def has_effect(self) -> bool:
-        return self.effect not in (JVM, FIXED, UNREAD, THREADS)
+        return self.effect not in (JVM, FIXED, UNREAD, INSIDE)

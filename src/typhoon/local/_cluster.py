@@ -120,6 +120,13 @@ class LocalCluster:
 
             worker = WorkerGroup(topology_id, spec, conf, layout, FIRST_PORT, self._origin)
         else:
+            if options.workers > 1:
+                logger.warning(
+                    "%s: topology.workers is %d, but this cluster has one worker, in this process; "
+                    "LocalCluster(processes=True) or `typhoon run` starts as many processes",
+                    name,
+                    options.workers,
+                )
             around = Surroundings(spec, plan, topology_id, FIRST_PORT, conf)
             worker = Worker(around, options, self._clock, layout)
         worker.start(active=active)
