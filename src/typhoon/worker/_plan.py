@@ -50,6 +50,10 @@ class EnginePlan:
     coroutine_line: int | None
     streams: tuple[tuple[str, str], ...]
 
+    @property
+    def spouts(self) -> list[Planned]:
+        return [planned for planned in self.executors if planned.spec.kind == "spout"]
+
     def of(self, component: str) -> list[Planned]:
         return [planned for planned in self.executors if planned.spec.id == component]
 

@@ -6,18 +6,18 @@ import copy
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 from typhoon._core import Engine
 from typhoon.config import TopologyOptions
 from typhoon.errors import TopologyFailedError, TyphoonInternalError
-from typhoon.metrics import BusyWindow, WorkerReport, WorkerStats
+from typhoon.metrics import WorkerReport, WorkerStats
 from typhoon.topology import ComponentSpec, TopologySpec, assign_tasks
 from typhoon.worker._errors import ErrorBook
+from typhoon.worker._figures import Figures
 from typhoon.worker._layout import Layout, alone
-from typhoon.worker._plan import TICK, EnginePlan, Planner
+from typhoon.worker._plan import EnginePlan, Planner
 from typhoon.worker._progress import Progress
 from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._worker_hooks import WorkerHooks
@@ -32,7 +32,6 @@ LASTING_S = 60.0
 BACK_OFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 REBALANCE_S = 10.0
 """How long components may take to close while their executors are dealt out anew."""
-COUNTED = ("acked", "failed", "timed_out", "busy", "timed", "timed_ns")
 
 
 class Clock(Protocol):
@@ -84,10 +83,10 @@ class Worker:
         self._rebalancing = False
         self._lock = threading.Lock()
         self._again = False
+        self._reason: Exception | None = None
         self._active = True
         self._restarts = 0
-        self._earlier: tuple[dict[str, Counter[Any]], Counter[int]] = ({}, Counter())
-        self._window = BusyWindow(time.monotonic())
+        self._figures = Figures(self.books, around.metrics)
         self._began = time.monotonic()
 
     def _book(self, component: str) -> ErrorBook:
@@ -189,7 +188,7 @@ class Worker:
         self._hooks.start()
         with self._lock:
             self._plan, self._engine, self._again = plan, engine, False
-            self._window = BusyWindow(time.monotonic())
+            self._figures.begin(engine, plan)
         if self.clock is not None:
             self.clock.attach(engine)
         return engine
@@ -290,7 +289,7 @@ class Worker:
 
     def _remember(self) -> None:
         """Keep the counts of the engine that ended."""
-        self._earlier = self._counted()
+        self._figures.remember()
         self._engine = None
 
     @property
@@ -418,62 +417,11 @@ class Worker:
 
     def report(self) -> WorkerReport:
         """All figures since the worker began."""
-        engine, plan = self._engine, self._plan
-        counts, latencies = self._counted()
-        waiting: dict[str, tuple[int, int]] = {}
-        capacity: dict[str, float] = {}
-        if engine is not None and plan is not None:
-            every = engine.figures()
-            shares = self._window.shares(time.monotonic(), [one["busy"] for one in every])
-            for planned, figures, share in zip(plan.executors, every, shares, strict=True):
-                name = planned.spec.id
-                pending, queued = waiting.get(name, (0, 0))
-                waiting[name] = (pending + figures["pending"], queued + figures["queued"])
-                capacity[name] = max(capacity.get(name, 0.0), share)
-        errors = {name: (book.count, book.last) for name, book in self.books.items()}
-        own = {name: book.snapshot() for name, book in self.around.metrics.items()}
-        return WorkerReport(counts, waiting, capacity, errors, own, latencies)
-
-    def _counted(self) -> tuple[dict[str, Counter[Any]], Counter[int]]:
-        """Per component, and complete latencies: the engine's and those kept of earlier ones."""
-        engine, plan = self._engine, self._plan
-        counts = {name: Counter(kept) for name, kept in self._earlier[0].items()}
-        latencies = Counter(self._earlier[1])
-        if engine is None or plan is None:
-            return counts, latencies
-        for planned, figures in zip(plan.executors, engine.figures(), strict=True):
-            mine = counts.setdefault(planned.spec.id, Counter())
-            mine.update({key: figures[key] for key in COUNTED})
-            mine["failed_by_worker_death"] += figures["lost"]
-            if planned.spec.kind == "bolt":
-                mine["executed"] += figures["calls"]
-            if planned.shell is not None:
-                mine["replayed"] += sum(one.replayed for one in planned.shell.handles.values())
-                mine.update(planned.shell.counts())
-        for number, stream, emitted, transferred in engine.streams():
-            mine = counts[plan.executors[number].spec.id]
-            mine.update(emitted=emitted, transferred=transferred)
-            if emitted or not stream.startswith("__"):
-                mine.update({("out", stream, "emitted"): emitted})
-                mine.update({("out", stream, "transferred"): transferred})
-        for planned, inputs in zip(plan.executors, engine.inputs(), strict=True):
-            if planned.spec.kind == "bolt":
-                names = (*plan.streams, TICK[:2])
-                taken = {("in", *name): n for name, n in zip(names, inputs, strict=True) if n}
-                counts[planned.spec.id].update(taken)
-        spouts = [one.number for one in plan.executors if one.spec.kind == "spout"]
-        latencies.update(engine.latencies(spouts))
-        return counts, latencies
+        return self._figures.report()
 
     def emitted(self, components: Iterable[str]) -> int:
         """How many tuples ``components`` have emitted together; microseconds, from any thread."""
-        engine, plan, wanted = self._engine, self._plan, set(components)
-        count = sum(self._earlier[0].get(name, Counter())["emitted"] for name in wanted)
-        if engine is None or plan is None:
-            return count
-        executors = plan.executors
-        streams = engine.streams()
-        return count + sum(one[2] for one in streams if executors[one[0]].spec.id in wanted)
+        return self._figures.emitted(components)
 
     @property
     def seconds(self) -> float:
@@ -484,7 +432,7 @@ class Worker:
     def _watch(self, engine: Engine, plan: EnginePlan) -> None:
         port = self.around.worker_port
         while engine is self._engine and any(line.is_alive() for line in self._lines):
-            self._window.look(time.monotonic(), [one["busy"] for one in engine.figures()])
+            self._figures.look()
             for number, _, share, call_s, waiting in engine.watch(WATCH_S):
                 spec = plan.executors[number].spec
                 what = "waiting" if waiting > 0.5 else "computing"
