@@ -164,12 +164,11 @@ class Worker:
         engine, plan = self._engine, self._plan
         if engine is None or plan is None:
             return []
-        spouts = [one for one in plan.executors if one.spec.kind == "spout" and one.shell]
         every = engine.figures()
         return [
             one.executor.first
-            for one in spouts
-            if every[one.number]["pending"] or (one.shell is not None and one.shell.keeps)
+            for one in plan.spouts
+            if one.shell is not None and (every[one.number]["pending"] or one.shell.keeps)
         ]
 
     def set_active(self, active: bool) -> None:
@@ -322,9 +321,8 @@ class Worker:
         if engine is None or self._again:
             return Progress()
         stamp, ended = engine.quiet(), engine.ended()
-        pending = sum(figures["pending"] for figures in engine.figures())
         exhausted = self._has_no_more_data()
-        return Progress(stamp, ended, exhausted, pending, tuple(engine.counts()))
+        return Progress(stamp, ended, exhausted, _pending(engine), tuple(engine.counts()))
 
     def hurry(self) -> None:
         """Nothing more will come: batches need not wait for their time."""
@@ -334,8 +332,10 @@ class Worker:
     def tick(self, component: str) -> None:
         """One last tick for the tasks of ``component``, if it has any here."""
         engine, plan = self._engine, self._plan
-        for planned in plan.of(component) if engine is not None and plan is not None else ():
-            if planned.tick is not None and engine is not None:
+        if engine is None or plan is None:
+            return
+        for planned in plan.of(component):
+            if planned.tick is not None:
                 if planned.shell is not None:
                     planned.shell.hurry()
                 engine.tick(planned.number)
@@ -372,15 +372,13 @@ class Worker:
         if engine is None or self._again:
             return False
         first = engine.quiet()
-        pending = sum(figures["pending"] for figures in engine.figures())
+        pending = _pending(engine)
         if first is not None and pending and not self._active:
             self._hurry(engine)
         return first is not None and pending == 0 and engine.quiet() == first
 
     def _has_no_more_data(self) -> bool:
-        spouts = (
-            [one for one in self._plan.executors if one.spec.kind == "spout"] if self._plan else []
-        )
+        spouts = self._plan.spouts if self._plan is not None else []
         return all(one.shell is not None and one.shell.has_ended for one in spouts)
 
     def _hurry(self, engine: Engine) -> None:
@@ -395,13 +393,11 @@ class Worker:
         engine, plan = self._engine, self._plan
         deadline = time.monotonic() + timeout
         if engine is not None and plan is not None and not self._again and not self.is_done:
-            for planned in plan.executors:
-                if planned.tick is not None:
-                    if planned.shell is not None:
-                        planned.shell.hurry()
-                    engine.tick(planned.number)
-                    while not self.is_idle() and time.monotonic() < deadline and not self.is_done:
-                        time.sleep(0.001)
+            ticking = [one.spec.id for one in plan.executors if one.tick is not None]
+            for name in dict.fromkeys(ticking):
+                self.tick(name)
+                while not self.is_idle() and time.monotonic() < deadline and not self.is_done:
+                    time.sleep(0.001)
         self.close(max(2.0, deadline - time.monotonic()))
         self.failure = self.failure or self.broken
 
@@ -410,8 +406,8 @@ class Worker:
         engine, plan = self._engine, self._plan
         if engine is None or plan is None:
             return []
-        spouts = [one.number for one in plan.executors if one.spec.kind == "spout" and one.shell]
-        return [name for number in spouts for name in engine.pending(number, 1.0)[:most]][:most]
+        spouts = [one for one in plan.spouts if one.shell is not None]
+        return [name for one in spouts for name in engine.pending(one.number, 1.0)[:most]][:most]
 
     # Measuring --------------------------------------------------------------------------------
 
@@ -446,3 +442,8 @@ class Worker:
     def _notice(self, notice: str) -> None:
         self.notices.append(notice)
         logger.warning("%s", notice)
+
+
+def _pending(engine: Engine) -> int:
+    """How many trees of its spouts have not ended."""
+    return sum(figures["pending"] for figures in engine.figures())
