@@ -11,12 +11,12 @@ use typhoon_core::native::{Value, Values};
 use crate::codec::{self, Refused, Values as Borrowed};
 use crate::hash::{self, NoKey};
 use crate::packed::{self, Store};
-use crate::python::{Raw, Ref};
+use crate::python::{Raw, Ref, utf8};
 
 /// One word: a Python tuple, or (by its lowest bits) the only value of a tuple of one, or a row of plain values that
 /// needs no interpreter, or the bytes of a tuple that comes from or goes to another worker.
 ///
-/// Rows go to and come from components on threads without the GIL, bytes to and from the thread of the links;
+/// Rows go to and come from components on threads without the GIL, bytes to and from the links;
 /// everything else carries Python objects. Cloning and dropping these needs the GIL; the plan sees to it that none
 /// reaches a thread without.
 pub struct Payload(usize);
@@ -211,10 +211,7 @@ fn from_python(item: Raw) -> Result<Value, String> {
     // SAFETY: alive, and the GIL is held.
     unsafe {
         if ffi::PyUnicode_Check(item) != 0 {
-            let mut length = 0;
-            let data = ffi::PyUnicode_AsUTF8AndSize(item, &raw mut length);
-            if !data.is_null() {
-                let text = std::slice::from_raw_parts(data.cast(), length as usize);
+            if let Some(text) = utf8(item) {
                 return Ok(Value::Text(std::str::from_utf8_unchecked(text).into()));
             }
             ffi::PyErr_Clear();

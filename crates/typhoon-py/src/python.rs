@@ -137,3 +137,24 @@ pub fn guarded_int(body: impl FnOnce(Python<'_>) -> PyResult<i32>) -> i32 {
     });
     result
 }
+
+/// The text of a str. None with an exception set where it has lone surrogates.
+///
+/// # Safety
+/// A str, alive as long as the bytes are used; the GIL is held.
+#[inline(always)]
+pub unsafe fn utf8<'a>(text: Raw) -> Option<&'a [u8]> {
+    // SAFETY: by the caller. ASCII lies behind the head of the object; other text has its UTF-8 kept by it.
+    unsafe {
+        if ffi::PyUnicode_IS_COMPACT_ASCII(text) != 0 {
+            let head = text.cast::<ffi::PyASCIIObject>();
+            return Some(std::slice::from_raw_parts(
+                head.add(1).cast(),
+                (*head).length as usize,
+            ));
+        }
+        let mut length = 0;
+        let data = ffi::PyUnicode_AsUTF8AndSize(text, &raw mut length);
+        (!data.is_null()).then(|| std::slice::from_raw_parts(data.cast(), length as usize))
+    }
+}

@@ -10,7 +10,7 @@ use super::known::{self, Known};
 use super::refused::{Done, Refused, Why};
 use super::registry;
 use super::{Options, Values};
-use crate::python::{Raw, Ref};
+use crate::python::{Raw, Ref, utf8};
 
 pub struct Encoder<'a, 'py> {
     pub py: Python<'py>,
@@ -146,14 +146,10 @@ impl Encoder<'_, '_> {
 
     #[inline(always)]
     unsafe fn text(&mut self, value: Raw) -> Done {
-        let mut length = 0;
-        // SAFETY: a str; its data, which it keeps from now on if it is not ASCII, stays where it is.
-        let text = unsafe {
-            let data = ffi::PyUnicode_AsUTF8AndSize(value, &raw mut length);
-            if data.is_null() {
-                return self.surrogates(value);
-            }
-            std::slice::from_raw_parts(data.cast(), length as usize)
+        // SAFETY: a str.
+        let Some(text) = (unsafe { utf8(value) }) else {
+            // SAFETY: the same str.
+            return unsafe { self.surrogates(value) };
         };
         Ok(format::text(self.out, text)?)
     }

@@ -10,7 +10,7 @@ use super::encode::Encoder;
 use super::format::{self, ext};
 use super::known::{self, Name};
 use super::refused::{Done, Fault, Got, Why};
-use crate::python::{Raw, Ref};
+use crate::python::{Raw, Ref, utf8};
 
 static SAFE_UUID: Name = Name::new("uuid", "SafeUUID");
 
@@ -91,15 +91,10 @@ impl Encoder<'_, '_> {
         // SAFETY: as required of the caller; the text is ASCII and ours.
         unsafe {
             let text = ffi::PyObject_Str(value);
-            let text = Ref::steal(text).ok_or_else(|| Why::fetch(self.py, Why::Raised))?;
-            let mut length = 0;
-            let data = ffi::PyUnicode_AsUTF8AndSize(text.as_ptr(), &raw mut length);
-            if data.is_null() {
-                return Err(Why::fetch(self.py, Why::Raised));
-            }
-            format::extension(self.out, ext::DECIMAL, length as usize)?;
-            self.out
-                .extend_from_slice(std::slice::from_raw_parts(data.cast(), length as usize));
+            let held = Ref::steal(text).ok_or_else(|| Why::fetch(self.py, Why::Raised))?;
+            let text = utf8(held.as_ptr()).ok_or_else(|| Why::fetch(self.py, Why::Raised))?;
+            format::extension(self.out, ext::DECIMAL, text.len())?;
+            self.out.extend_from_slice(text);
         }
         Ok(())
     }
