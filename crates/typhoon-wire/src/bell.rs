@@ -5,7 +5,7 @@ const AWAKE: u8 = 0;
 const RUNG: u8 = 1;
 const ASLEEP: u8 = 2;
 
-/// Wakes the link thread. It costs a system call only when that sleeps.
+/// Wakes who drives the links. It costs a system call only when that one sleeps.
 pub(crate) struct Bell {
     state: AtomicU8,
     waker: mio::Waker,
@@ -19,7 +19,7 @@ impl Bell {
         }
     }
 
-    /// What was done before this call is seen by the link thread after its next [`Bell::answer`] that says true.
+    /// What was done before this call is seen by who drives after the next [`Bell::answer`] that says true.
     pub fn ring(&self) {
         // Always an exchange, never just a look: a look could see an old ring that is being answered without us.
         if self.state.swap(RUNG, Ordering::AcqRel) == ASLEEP {
@@ -28,14 +28,14 @@ impl Bell {
         }
     }
 
-    /// The link thread is about to sleep. False if it was rung and must not.
+    /// Who drives is about to sleep. False if it was rung and must not.
     pub fn doze(&self) -> bool {
         self.state
             .compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
-    /// The link thread is up. True if it was rung since the last time.
+    /// Who drives is up. True if it was rung since the last time.
     pub fn answer(&self) -> bool {
         self.state.swap(AWAKE, Ordering::AcqRel) == RUNG
     }

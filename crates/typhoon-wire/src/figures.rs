@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Count(AtomicU64);
 
 impl Count {
-    /// Only ever called on the link thread, so no exchange is needed.
+    /// Only ever called by who has the driver, so no exchange is needed.
     pub fn add(&self, n: u64) {
         self.0
             .store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);

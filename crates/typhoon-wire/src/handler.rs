@@ -2,7 +2,7 @@ use crate::Outgoing;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What the link thread calls. Each call holds up all links, so none may block, wait for a lock that is held for long,
+/// What is called by who drives the links: the link thread or the [`crate::Pilot`], one at a time. Each call holds up all links, so none may block, wait for a lock that is held for long,
 /// or panic. Any of them may call [`crate::Links::ring`], `up`, `down` and `cut`.
 pub trait Handler: Send + Sync + 'static {
     /// The peer can take more: append messages to `out` while [`Outgoing::has_room`]. True if there is more to append

@@ -3,24 +3,28 @@ use crate::config::{Address, Config};
 use crate::driver::Driver;
 use crate::figures::{Figures, Ledger};
 use crate::handler::Handler;
+use crate::helm::{Helm, Pilot};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// All links of a worker, and the thread that drives them. Any thread may call any method; what is not a question is
-/// done by the link thread soon after.
+/// All links of a worker, and the thread that drives them while no [`Pilot`] does. Any thread may call any method; what is
+/// not a question is done by who drives soon after.
 pub struct Links {
     shared: Arc<Shared>,
+    helm: Arc<Helm>,
     address: Address,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the link thread shares with all others.
+/// What who drives shares with all others.
 pub(crate) struct Shared {
     pub bell: Bell,
     pub ledger: Ledger,
     commands: Mutex<Vec<Command>>,
+    stopped: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -28,7 +32,6 @@ pub(crate) enum Command {
     Up(u16, u64, Address),
     Down(u16, u64),
     Cut(u16),
-    Stop,
 }
 
 impl Links {
@@ -40,16 +43,18 @@ impl Links {
     pub fn start(config: Config, handler: Arc<dyn Handler>) -> io::Result<Self> {
         let (driver, shared) = Driver::new(config, Arc::clone(&handler))?;
         let address = driver.address()?;
+        let (helm, keeper) = Helm::new(driver, Arc::clone(&shared))?;
         let thread = std::thread::Builder::new()
             .name("typhoon-links".to_owned())
             .spawn(move || {
                 // What the driver had is gone with it, whatever state it was in.
-                if catch_unwind(AssertUnwindSafe(|| driver.run())).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| keeper.run())).is_err() {
                     handler.died();
                 }
             })?;
         Ok(Links {
             shared,
+            helm,
             address,
             thread: Some(thread),
         })
@@ -73,7 +78,7 @@ impl Links {
     }
 
     /// There is something to fill, for whichever peer. What the caller did before is seen by the `fill` that follows.
-    /// Costs one atomic exchange while the link thread is busy or rung already, else a system call.
+    /// Costs one atomic exchange while who drives is busy or rung already, else a system call.
     pub fn ring(&self) {
         self.shared.bell.ring();
     }
@@ -89,6 +94,12 @@ impl Links {
         Ringer(Arc::clone(&self.shared))
     }
 
+    /// For the one thread of the worker that drives the links between other work, if there is one.
+    #[must_use]
+    pub fn pilot(&self) -> Pilot {
+        Pilot::new(&self.helm)
+    }
+
     #[must_use]
     pub fn figures(&self) -> Figures {
         self.shared.ledger.read()
@@ -102,7 +113,8 @@ impl Links {
 
     fn end(&mut self) {
         if let Some(thread) = self.thread.take() {
-            self.shared.command(Command::Stop);
+            self.shared.stopped.store(true, Ordering::SeqCst);
+            self.helm.rouse();
             let _ = thread.join();
         }
     }
@@ -131,6 +143,7 @@ impl Shared {
             bell,
             ledger: Ledger::default(),
             commands: Mutex::default(),
+            stopped: AtomicBool::new(false),
         }
     }
 
@@ -140,6 +153,10 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .push(command);
         self.bell.ring();
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
     }
 
     pub fn take_commands(&self) -> Vec<Command> {

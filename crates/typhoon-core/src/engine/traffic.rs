@@ -37,7 +37,7 @@ pub struct Traffic<K: Kit> {
     /// whose turn it is.
     pub(super) ready: Bits,
     parcels: Vec<Vec<Mail<K>>>,
-    /// For each other worker the message that is being filled. It is written here and not by the thread of the links,
+    /// For each other worker the message that is being filled. It is written here and not by who drives the links,
     /// since what holds the values is given back where it came from.
     letters: Vec<TupleWriter>,
     has_parcels: bool,

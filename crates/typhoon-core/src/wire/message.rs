@@ -32,7 +32,7 @@ pub enum Message<P> {
 /// The space that a message of tuples begins with.
 const FIRST: usize = 1024;
 
-/// A message of tuples, on its way to the thread of the links.
+/// A message of tuples, on its way to the links.
 pub struct Letter {
     pub(crate) bytes: Vec<u8>,
     /// How many there are for whom: numbers of executors, as the sender calls them.

@@ -1,4 +1,4 @@
-//! The links of this worker to its peers: what the link thread calls, and what Python may say to it.
+//! The links of this worker to its peers: what is called by who drives them, and what Python may say.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -25,7 +25,7 @@ struct Present {
     refused: HashMap<Option<u16>, Refusal>,
 }
 
-/// What the link thread calls: it never holds the GIL.
+/// What is called by who drives the links, with or without the GIL.
 pub(super) struct Ends {
     pub(super) exchange: Exchange<Kit>,
     /// This worker and its incarnation.

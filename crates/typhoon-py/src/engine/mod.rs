@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use typhoon_core::engine::{Cause, Clock, Loop, Mail, Order, Relayout, Rest, Shared, Stop, Watchdog};
 use typhoon_core::flow::{Emits, Place, Places};
-use typhoon_wire::{Config, Links, Tls};
+use typhoon_wire::{Config, Links, Pilot, Tls};
 
 use crate::clock::{self, WorkerClock};
 use crate::component::{Kit, Request};
@@ -398,8 +398,18 @@ impl Engine {
     /// Open, step until stopped, close. `py` is None on a line without the GIL.
     fn drive(&self, py: Option<Python<'_>>, line: usize, looped: &mut Loop<Kit>, wake_on: &WakeOn) {
         let mut result = looped.open();
+        // The first line drives the links as it comes by.
+        let links = self.lock_links();
+        let pilot = links
+            .as_ref()
+            .filter(|_| line == 0)
+            .map(|(_, links)| links.pilot());
+        drop(links);
         let (mut checked, mut offered) = (0, WorkerClock::Real.now());
         while result.is_ok() && !self.shared.is_stopping() {
+            if let Some(pilot) = &pilot {
+                pilot.turn();
+            }
             result = looped.step().map(|rest| {
                 let timeout = match rest {
                     Rest::Busy => {
@@ -418,7 +428,7 @@ impl Engine {
                     Rest::Until(time) => Some(Duration::from_nanos(time.saturating_sub(self.clock.now()))),
                     Rest::Idle => None,
                 };
-                self.wait(py, line, looped, wake_on, timeout);
+                self.wait(py, line, looped, wake_on, pilot.as_ref(), timeout);
             });
         }
         if result == Err(Stop) {
@@ -451,26 +461,34 @@ impl Engine {
         line: usize,
         looped: &mut Loop<Kit>,
         wake_on: &WakeOn,
-        timeout: Option<Duration>,
+        pilot: Option<&Pilot>,
+        mut timeout: Option<Duration>,
     ) {
         let fake = matches!(self.clock, WorkerClock::Fake(_));
         // Polling goes by real time even under a fake clock.
-        let timeout = if fake {
-            Some(Duration::from_millis(1))
-        } else {
-            timeout
-        };
+        if fake {
+            timeout = Some(Duration::from_millis(1));
+        }
         let mut listed = wake_on.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // One that stays readable while nobody may read it would keep the line awake.
         listed.retain(|(_, executor)| looped.would_ask(*executor));
-        let fds: Vec<RawFd> = listed.iter().map(|(fd, _)| *fd).collect();
+        let mut fds: Vec<RawFd> = listed.iter().map(|(fd, _)| *fd).collect();
         let Some(waker) = self.shared.peers[line].waker() else {
             return;
         };
+        if let Some(pilot) = pilot {
+            pilot.turn();
+            let doze = pilot.doze();
+            timeout = Some(timeout.map_or(doze, |timeout| timeout.min(doze)));
+            fds.push(pilot.fd());
+        }
         let readable = match py {
             Some(py) => py.detach(|| waker.wait(timeout, &fds)),
             None => waker.wait(timeout, &fds),
         };
+        if let Some(pilot) = pilot {
+            pilot.woke();
+        }
         for (fd, executor) in listed {
             if readable.contains(&fd) {
                 looped.wake(executor);

@@ -19,7 +19,8 @@ impl Driver {
     pub(super) fn accept(&mut self, now: Instant) {
         self.accept_at = Some(now);
         for _ in 0..ACCEPTS {
-            match self.listener.accept(self.keyring.as_ref()) {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept(self.keyring.as_ref()) {
                 Ok(socket) => self.let_in(socket, now),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.accept_at = None;

@@ -1,8 +1,8 @@
-//! The link thread: sockets, readiness and time. What it does is decided in `session`, `handshake` and `peer`.
+//! Sockets, readiness and time. What is done with them is decided in `session`, `handshake` and `peer`.
 //!
 //! | part | |
 //! |---|---|
-//! | `mod` | the loop |
+//! | `mod` | a turn, and how long until the next |
 //! | `socket`, `tls`, `connection` | one socket |
 //! | `members` | peers that come up, go down, are lost |
 //! | `doors` | connections that are dialled or come in, until they are attached to a session |
@@ -27,6 +27,7 @@ use mio::{Events, Poll, Token};
 use socket::Listener;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tls::Keyring;
@@ -35,6 +36,8 @@ const LISTENER: usize = 0;
 const BELL: usize = 1;
 /// Longest sleep: every wait has a deadline, this is for when nothing waits.
 const NAP: Duration = Duration::from_secs(60);
+/// Events of one turn; what is more comes in the next.
+const EVENTS: usize = 256;
 
 pub(crate) struct Driver {
     config: Config,
@@ -44,7 +47,9 @@ pub(crate) struct Driver {
     handler: Arc<dyn Handler>,
     shared: Arc<Shared>,
     poll: Poll,
-    listener: Listener,
+    events: Events,
+    /// None once everything is over.
+    listener: Option<Listener>,
     /// When to accept again although no event says so: there may be more, or the process had no descriptors left.
     accept_at: Option<Instant>,
     peers: BTreeMap<u16, Peer>,
@@ -55,8 +60,9 @@ pub(crate) struct Driver {
     attempts: u64,
     /// Connections that have more to read or write than one turn allowed.
     busy: Vec<usize>,
+    /// There may be more events than one turn takes.
+    flooded: bool,
     scratch: Vec<u8>,
-    stopping: bool,
 }
 
 impl Driver {
@@ -80,58 +86,65 @@ impl Driver {
             handler,
             shared: Arc::clone(&shared),
             poll,
-            listener,
+            events: Events::with_capacity(EVENTS),
+            listener: Some(listener),
             accept_at: None,
             peers: BTreeMap::new(),
             connections: HashMap::new(),
             next_connection: BELL + 1,
             attempts: 0,
             busy: Vec::new(),
+            flooded: false,
             scratch: vec![0; traffic::SCRATCH],
-            stopping: false,
         };
         Ok((driver, shared))
     }
 
     pub fn address(&self) -> io::Result<Address> {
-        self.listener.address()
+        let listener = self.listener.as_ref().ok_or(ErrorKind::NotConnected)?;
+        listener.address()
     }
 
-    pub fn run(mut self) {
-        let mut events = Events::with_capacity(256);
-        while !self.stopping {
-            self.sleep(&mut events);
-            let now = Instant::now();
-            if self.shared.bell.answer() {
-                self.rung(now);
-            }
-            let mut ready = std::mem::take(&mut self.busy);
-            for event in &events {
-                self.note(event, &mut ready, now);
-            }
-            for name in ready {
-                self.read(name, now);
-            }
-            self.tick(now);
-            self.write_all(now);
+    /// Do what can be done now, without waiting.
+    pub fn turn(&mut self) {
+        if self.listener.is_none() {
+            return;
         }
-        for name in self.connections.keys().copied().collect::<Vec<_>>() {
-            self.close(name);
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        let polled = self.poll.poll(&mut events, Some(Duration::ZERO));
+        let now = Instant::now();
+        if self.shared.bell.answer() {
+            self.rung(now);
         }
+        let mut ready = std::mem::take(&mut self.busy);
+        if polled.is_ok() {
+            events.iter().for_each(|event| self.note(event, &mut ready, now));
+        }
+        self.flooded = polled.is_ok() && events.iter().count() == EVENTS;
+        self.events = events;
+        for name in ready {
+            self.read(name, now);
+        }
+        self.tick(now);
+        self.write_all(now);
     }
 
-    fn sleep(&mut self, events: &mut Events) {
-        let timeout = if self.busy.is_empty() && self.shared.bell.doze() {
+    /// Somebody is about to wait for the descriptor: so long at most. No time, if there is something to do already.
+    pub fn doze(&mut self) -> Duration {
+        if self.listener.is_none() {
+            NAP
+        } else if self.busy.is_empty() && !self.flooded && self.shared.bell.doze() {
             self.next_deadline().saturating_duration_since(Instant::now())
         } else {
             Duration::ZERO
-        };
-        match self.poll.poll(events, Some(timeout)) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => {
-                // Only a programming error, or no memory in the kernel. Do not burn the processor over it.
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            _ => (),
+        }
+    }
+
+    /// The last that is done.
+    pub fn close_all(&mut self) {
+        self.listener = None;
+        for name in self.connections.keys().copied().collect::<Vec<_>>() {
+            self.close(name);
         }
     }
 
@@ -141,7 +154,6 @@ impl Driver {
                 Command::Up(peer, incarnation, address) => self.up(peer, incarnation, address, now),
                 Command::Down(peer, incarnation) => self.down(peer, incarnation),
                 Command::Cut(peer) => self.cut(peer, now),
-                Command::Stop => self.stopping = true,
             }
         }
         for peer in self.peers.values_mut() {
@@ -212,6 +224,12 @@ impl Driver {
             at((present.is_undialled() && self.config.worker > *index).then_some(present.dial_at));
         }
         next
+    }
+}
+
+impl AsRawFd for Driver {
+    fn as_raw_fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
     }
 }
 

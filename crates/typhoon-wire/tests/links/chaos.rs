@@ -6,10 +6,10 @@ use crate::proxy::Proxy;
 use std::time::Duration;
 
 /// A small generator, so that a seed tells the whole story.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -5,6 +5,7 @@ mod damage;
 mod lifecycle;
 mod load;
 mod node;
+mod pilot;
 mod proxy;
 mod strangers;
 mod tls;

@@ -1,5 +1,6 @@
 //! A worker that remembers all that its links told it.
 
+use crate::pilot::Whims;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub struct State {
     queues: HashMap<u16, [VecDeque<Vec<u8>>; 2]>,
     /// What came, as `message` was called.
     pub got: Vec<(u16, u64, Vec<u8>)>,
+    /// The names of the threads that called it.
+    pub readers: Vec<Option<String>>,
     /// How much came of which lane, where it was sent by [`Node::count`].
     pub counted: BTreeMap<(u16, u8), u64>,
     /// Of these nothing came in the present session, and there was one before: there may be a gap.
@@ -50,7 +53,9 @@ pub struct Node {
     pub links: Links,
     pub index: u16,
     pub incarnation: u64,
-    desk: Arc<Desk>,
+    pub desk: Arc<Desk>,
+    /// Half of all workers in these tests have one.
+    _whims: Option<Whims>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,11 +90,19 @@ impl Node {
         let (index, incarnation) = (config.worker, config.incarnation);
         let links = Links::start(config, Arc::clone(&desk) as Arc<dyn Handler>).unwrap();
         Node {
+            _whims: index.is_multiple_of(2).then(|| Whims::start(links.pilot())),
             links,
             index,
             incarnation,
             desk,
         }
+    }
+
+    /// With no pilot whatever its index.
+    pub fn start_alone(config: Config) -> Self {
+        let mut node = Node::start(config);
+        node._whims = None;
+        node
     }
 
     /// Two workers, 1 and 2, that know each other.
@@ -135,7 +148,7 @@ impl Node {
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
-        self.desk.state.lock().unwrap()
+        self.desk.state()
     }
 
     pub fn handler(&self) -> Arc<dyn Handler> {
@@ -240,6 +253,9 @@ impl Handler for Desk {
             state.gaps += u64::from(gap);
         } else {
             state.got.push((peer, incarnation, message.into_owned()));
+            state
+                .readers
+                .push(std::thread::current().name().map(str::to_owned));
         }
         drop(state);
         self.changed.notify_all();
@@ -271,6 +287,10 @@ impl Handler for Desk {
 }
 
 impl Desk {
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
     fn happened(&self, event: Event) {
         self.state.lock().unwrap().events.push(event);
         self.changed.notify_all();
