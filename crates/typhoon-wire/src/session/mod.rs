@@ -50,6 +50,9 @@ pub(crate) struct Session {
     bare: Option<([u8; HEADER], usize)>,
     bare_wanted: bool,
     attached: bool,
+    /// When the present connection, or the last, was attached.
+    since: Instant,
+    /// When the last frame came.
     heard: Instant,
     sent: Instant,
     ack_at: Option<Instant>,
@@ -67,6 +70,7 @@ impl Session {
             bare: None,
             bare_wanted: false,
             attached: true,
+            since: now,
             heard: now,
             sent: now,
             ack_at: None,
@@ -92,8 +96,10 @@ impl Session {
         self.intake.told = self.intake.received;
         self.ack_at = None;
         self.attached = true;
-        self.heard = now;
-        self.sent = now;
+        // A handshake is no frame: a network that lets only handshakes pass would keep the session for ever. So that a
+        // frame comes soon, each end beats at once.
+        self.since = now;
+        self.sent = now.checked_sub(self.beat()).unwrap_or(now);
         self.counters.resumes.add(1);
         Ok(news)
     }
@@ -180,20 +186,20 @@ impl Session {
             return self.heard + self.limits.link_timeout;
         }
         let beat = self.sent + self.beat();
-        let silent = self.heard + self.limits.link_timeout / 2;
-        self.ack_at.map_or(beat, |at| at.min(beat)).min(silent)
+        let silent = self.heard.max(self.since) + self.limits.link_timeout / 2;
+        let lost = self.heard + self.limits.link_timeout;
+        self.ack_at.map_or(beat, |at| at.min(beat)).min(silent).min(lost)
     }
 
     /// Look at the clock. Afterwards [`Session::prepare`] may have something.
     pub fn tick(&mut self, now: Instant) -> Verdict {
-        let silence = now.saturating_duration_since(self.heard);
-        if silence >= self.limits.link_timeout {
+        if now.saturating_duration_since(self.heard) >= self.limits.link_timeout {
             return Verdict::Lost;
         }
         if !self.attached {
             return Verdict::Fine;
         }
-        if silence >= self.limits.link_timeout / 2 {
+        if now.saturating_duration_since(self.heard.max(self.since)) >= self.limits.link_timeout / 2 {
             return Verdict::Silent;
         }
         if now >= self.sent + self.beat() || self.ack_at.is_some_and(|at| now >= at) {

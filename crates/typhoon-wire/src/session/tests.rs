@@ -257,6 +257,21 @@ fn silence_breaks_the_connection_and_then_the_session() {
 }
 
 #[test]
+fn connections_without_frames_keep_no_session() {
+    let now = Instant::now();
+    let mut session = session(now);
+    for time in (100..2000).step_by(100) {
+        let later = now + Duration::from_millis(time);
+        session.detach();
+        session.resume(0, later).unwrap();
+        assert!(session.deadline() <= later, "it says something at once");
+        assert_eq!(session.tick(later), Verdict::Fine);
+        assert!(session.prepare());
+    }
+    assert_eq!(session.tick(now + LIMITS.link_timeout), Verdict::Lost);
+}
+
+#[test]
 fn an_idle_session_beats() {
     let now = Instant::now();
     let mut session = session(now);
