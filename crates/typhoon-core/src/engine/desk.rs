@@ -10,7 +10,7 @@ const STRIDE: u32 = 32;
 /// Look at the clock once per so many calls of `next_tuple`, which may be slow, while what they emitted waits.
 const LOOK: usize = 4;
 /// A turn of an executor ends after this many nanoseconds.
-const QUANTUM: u64 = 1_000_000;
+const QUANTUM: u64 = 250_000;
 
 /// Why an emit did not happen. Nothing was sent.
 #[derive(Debug)]
