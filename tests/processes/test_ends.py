@@ -1,0 +1,169 @@
+"""A run of several workers ends: whatever its components do, and however it is asked to."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worker_parts import Numbers, Part, Sink
+
+from typhoon import Bolt, LocalCluster, TopologyBuilder
+
+COMMAND = [sys.executable, "-m", "typhoon.cli"]
+SOON_S = 12
+"""More than closing may take at the worst, on a machine that has other things to do."""
+
+APP = """
+import pathlib, time
+from typhoon import Bolt, ReliableSpout, Topology
+
+class Numbers(ReliableSpout):
+    outputs = ["n"]
+    def initialize(self, conf, context):
+        self.n = 0
+    def next_tuple(self):
+        self.emit([self.n], tup_id=self.n)
+        self.n += 1
+
+class Sink(Bolt):
+    def process(self, tup):
+        if tup["n"] == 50:
+            pathlib.Path("started").touch()
+        HERE
+
+class App(Topology):
+    config = {"topology.max.spout.pending": 100, "topology.workers": 2}
+    numbers = Numbers.spec()
+    sink = Sink.spec(inputs=[numbers])
+"""
+RUNS = APP.replace("HERE", "")
+HANGS = APP.replace("HERE", "if tup['n'] == 50: time.sleep(600)")
+
+
+class Run:
+    """`typhoon run` in the background, in a process group of its own, once it has begun."""
+
+    def __init__(self, process: subprocess.Popen[str], errors: Path) -> None:
+        self.process = process
+        self._errors = errors
+
+    @property
+    def errors(self) -> str:
+        return self._errors.read_text(encoding="utf-8")
+
+    def ended(self) -> int:
+        """Its exit status."""
+        return self.process.wait(timeout=SOON_S)
+
+
+@pytest.fixture
+def running(tmp_path: Path, write_app: Callable, wait_until: Callable) -> Callable:
+    @contextmanager
+    def start(text: str, *arguments: str, **options: Any) -> Iterator[Run]:
+        errors = tmp_path / "errors"
+        command = [*COMMAND, "run", str(write_app(text)), "--plain", *arguments]
+        with (
+            errors.open("w", encoding="utf-8") as stderr,
+            subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                stdin=subprocess.DEVNULL,
+                stderr=stderr,
+                text=True,
+                start_new_session=True,
+                **options,
+            ) as process,
+        ):
+            try:
+                wait_until((tmp_path / "started").exists, 20, "the first numbers")
+                yield Run(process, errors)
+            finally:
+                if process.poll() is None:
+                    process.kill()
+
+    return start
+
+
+class Hangs(Sink):
+    """Never comes back from its first call, nor from `initialize` where `how` says so."""
+
+    how = "process"
+
+    def begin(self):
+        if self.how == "initialize":
+            self.wait()
+
+    def process(self, tup):
+        self.wait()
+
+    def wait(self):
+        self.diary.note("hangs")
+        time.sleep(600)
+
+
+class OneRaises(Part, Bolt):
+    """One task raises in `initialize` when the other has begun to hang in it."""
+
+    def begin(self):
+        if self.context.task_index == 0:
+            self.diary.note("hangs")
+            time.sleep(600)
+        while not self.diary.count("hangs"):
+            time.sleep(0.01)
+        raise ConnectionError("the database is gone")
+
+    def process(self, tup):
+        pass
+
+
+def numbers_to(bolt, diary, par=1):
+    builder = TopologyBuilder("ends")
+    builder.set_spout("numbers", Numbers(diary, count=1000))
+    builder.set_bolt("bolt", bolt, par).shuffle_grouping("numbers")
+    return builder
+
+
+# Where a component hangs -------------------------------------------------------------------------
+
+
+def test_two_ctrl_c_while_a_bolt_hangs(running: Callable, wait_until: Callable) -> None:
+    with running(HANGS) as run:
+        run.process.send_signal(signal.SIGINT)
+        wait_until(lambda: "draining" in run.errors)
+        run.process.send_signal(signal.SIGINT)
+        assert run.ended() == 130
+    assert "Traceback" not in run.errors
+
+
+@pytest.mark.parametrize("how", ["process", "initialize"])
+def test_a_cluster_is_left_while_a_bolt_hangs(diary, wait_until, how):
+    with LocalCluster(processes=True) as cluster:
+        topology = cluster.submit(
+            "test", numbers_to(Hangs(diary, how=how), diary), {"topology.workers": 2}
+        )
+        wait_until(lambda: diary.count("hangs"), 20)
+        began = time.monotonic()
+    assert time.monotonic() - began < SOON_S
+    assert topology.is_over
+    assert topology.status == "STOPPED"
+
+
+def test_a_drain_ends_while_a_bolt_hangs(diary, submit, wait_until):
+    topology = submit(numbers_to(Hangs(diary), diary), 2)
+    wait_until(lambda: diary.count("hangs"), 20)
+    began = time.monotonic()
+    assert not topology.drain(timeout=1)
+    assert time.monotonic() - began < SOON_S
+    assert topology.is_over
+
+
+def test_one_task_raises_in_initialize_while_another_hangs_in_it(diary, submit, wait_until):
+    topology = submit(numbers_to(OneRaises(diary), diary, par=2), 2, wait=False)
+    wait_until(lambda: topology.is_over, 20, "its end")
+    assert topology.status == "FAILED"
+    assert "the database is gone" in topology.failure.message
