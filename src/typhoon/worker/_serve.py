@@ -28,6 +28,7 @@ from typhoon.metrics import Gauge, ProcessFigures, WorkerReport
 from typhoon.topology import assign_tasks
 from typhoon.worker._channel import Channel
 from typhoon.worker._layout import Layout
+from typhoon.worker._lock import share_the_lock
 from typhoon.worker._order import WorkerOrder
 from typhoon.worker._outside import Logged, Printed, connect
 from typhoon.worker._parent import end_with_parent
@@ -40,8 +41,6 @@ logger = logging.getLogger("typhoon.worker")
 CLOSE_S = 2.0
 """How long components may take to close when the supervisor is gone."""
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-SWITCH_S = 0.0005
-"""How long a thread that waits for Python's lock waits before it asks for it."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,8 +97,7 @@ class _Served:
             _import(name, file)
         spec = pickle.loads(order.spec)
         options = topology_options(order.conf)
-        if any(component.threaded for component in spec.components.values()):
-            sys.setswitchinterval(SWITCH_S)
+        share_the_lock(spec)
         around = Surroundings(spec, assign_tasks(spec), order.topology_id, order.port, order.conf)
         worker = Worker(around, options, layout=order.layout, restarts=False)
         self.engine = worker.prepare(active=order.active)
