@@ -83,6 +83,14 @@ class TyphoonError(Exception):
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
 
+def told(error: BaseException) -> str:
+    """What ``error`` says. Never raises, as people's own errors may when they are asked."""
+    try:
+        return str(error)
+    except Exception as second:
+        return f"(its str() raised {type(second).__name__})"
+
+
 class _ListedMistakesError(TyphoonError):
     """An error that lists all that is wrong at once, so that nobody mends one and meets the next.
 

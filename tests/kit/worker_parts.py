@@ -38,6 +38,11 @@ class Diary:
             _open[self.path] = os.open(self.path, flags, 0o644)
         os.write(_open[self.path], json.dumps([kind, *what]).encode() + b"\n")
 
+    def close(self) -> None:
+        """In this process, where components may have written."""
+        if self.path in _open:
+            os.close(_open.pop(self.path))
+
     def all(self, kind: str) -> list[list[Any]]:
         """What was noted as ``kind``, in order."""
         self._read_on()

@@ -163,9 +163,11 @@ def write_app(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def diary(tmp_path: Path) -> Diary:
+def diary(tmp_path: Path) -> Iterator[Diary]:
     """What components of all processes write in."""
-    return Diary(tmp_path / "diary")
+    diary = Diary(tmp_path / "diary")
+    yield diary
+    diary.close()
 
 
 class Submit(Protocol):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker_parts import Numbers, Part, Sink
+from worker_parts import Numbers, Part, Replayed, Sink
 
 from typhoon import Bolt, LocalCluster, TopologyBuilder
 
@@ -121,9 +121,9 @@ class OneRaises(Part, Bolt):
         pass
 
 
-def numbers_to(bolt, diary, par=1):
+def numbers_to(bolt, diary, par=1, spout=Numbers):
     builder = TopologyBuilder("ends")
-    builder.set_spout("numbers", Numbers(diary, count=1000))
+    builder.set_spout("numbers", spout(diary, count=1000))
     builder.set_bolt("bolt", bolt, par).shuffle_grouping("numbers")
     return builder
 
@@ -167,3 +167,78 @@ def test_one_task_raises_in_initialize_while_another_hangs_in_it(diary, submit, 
     wait_until(lambda: topology.is_over, 20, "its end")
     assert topology.status == "FAILED"
     assert "the database is gone" in topology.failure.message
+
+
+# Whatever is raised ------------------------------------------------------------------------------
+
+
+class SpeechlessError(Exception):
+    """Raises when it is asked what it says."""
+
+    def __str__(self):
+        raise LookupError("no words")
+
+
+class Speechless(Sink):
+    """Raises where ``at`` says; values and names that it meets have no words either."""
+
+    on_error = "fail"
+
+    def begin(self):
+        if self.at == "initialize":
+            raise SpeechlessError
+
+    def process(self, tup):
+        if self.at == "process":
+            raise SpeechlessError
+        super().process(tup)
+
+    def close(self):
+        super().close()
+        if self.at == "close":
+            raise SpeechlessError
+
+
+FAILS = "SpeechlessError: (its str() raised LookupError)"
+
+
+@pytest.mark.parametrize("processes", [False, True])
+@pytest.mark.parametrize(("at", "on_error"), [("initialize", "fail"), ("process", "exit")])
+def test_an_error_without_words_fails_a_topology(
+    diary, wait_until, monkeypatch, processes, at, on_error
+):
+    monkeypatch.setattr("typhoon.worker._worker.BACK_OFF_S", (0.01,))
+    bolt = Speechless(diary, at=at)
+    bolt.on_error = on_error
+    config = {"topology.workers": 2, "supervisor.worker.max.restarts": 1}
+    with LocalCluster(processes=processes) as cluster:
+        builder = numbers_to(bolt, diary, spout=Replayed)
+        topology = cluster.submit("test", builder, config)
+        wait_until(lambda: topology.is_over, 20, "its end")
+    assert topology.status == "FAILED"
+    assert "SpeechlessError" in topology.failure.message
+
+
+@pytest.mark.parametrize("processes", [False, True])
+@pytest.mark.parametrize("on_error", ["fail", "drop", "dead-letter"])
+def test_an_error_without_words_fails_a_tuple(diary, wait_until, processes, on_error):
+    bolt = Speechless(diary, at="process")
+    bolt.on_error = on_error
+    with LocalCluster(processes=processes) as cluster:
+        topology = cluster.submit("test", numbers_to(bolt, diary), {"topology.workers": 2})
+        topology.wait_until_drained(timeout=20)
+        found = next(one for one in topology.stats().components if one.id == "bolt")
+    assert found.errors == 1000
+    assert found.last_error == f"process: {FAILS}"
+
+
+def test_an_application_that_does_not_import_and_does_not_say_why(write_app, run_typhoon):
+    error = "class Odd(Exception):\n    def __str__(self): raise LookupError\n"
+    for app in (
+        f"{error}raise Odd",
+        f"{error}import sys\nif 'typhoon.cli' not in sys.modules: raise Odd\n{RUNS}",
+    ):
+        done = run_typhoon("run", write_app(app))
+        assert done.returncode == 1, done.stderr
+        assert "Odd: (its str() raised LookupError)" in done.stderr
+        assert "hint: " in done.stderr

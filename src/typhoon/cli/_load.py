@@ -13,7 +13,7 @@ from typing import Any
 
 from typhoon.cli._streamparse import prepare, root_of
 from typhoon.cli._words import CommandLineError
-from typhoon.errors import InvalidTopologyError, TopologyFileError, TyphoonError
+from typhoon.errors import InvalidTopologyError, TopologyFileError, TyphoonError, told
 from typhoon.topology import Declaration, Topology, TopologyBuilder, TopologySpec, check_name
 
 
@@ -122,7 +122,7 @@ def _story(error: BaseException) -> str:
     """The exception and where in the user's code it came from, without our own frames."""
     if isinstance(error, SyntaxError):
         return f"{error.msg}\n  {error.filename}:{error.lineno}: {(error.text or '').strip()}"
-    reason = error.message if isinstance(error, TyphoonError) else str(error)
+    reason = error.message if isinstance(error, TyphoonError) else told(error)
     lines = [f"{type(error).__name__}: {reason}" if reason else type(error).__name__]
     lines += [
         f"  {frame.filename}:{frame.lineno}: {frame.line}"

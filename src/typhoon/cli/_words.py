@@ -7,7 +7,7 @@ import os
 import sys
 
 from typhoon import errors
-from typhoon.errors import TyphoonError
+from typhoon.errors import TyphoonError, told
 
 
 class CommandLineError(TyphoonError):
@@ -22,7 +22,7 @@ def say(line: str) -> None:
 
 def say_error(error: BaseException) -> None:
     """``error: cause``, ``hint: next step`` and, for those that have one, ``more:`` its heading."""
-    say(f"error: {str(error) or type(error).__name__}")
+    say(f"error: {told(error) or type(error).__name__}")
     if type(error).__name__ in errors.__all__:
         say(f"more: {errors.PAGE}#{type(error).__name__.lower()}")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import cloudpickle  # now, since a file of the project may hide it
 
-from typhoon.errors import InvalidTopologyError
+from typhoon.errors import InvalidTopologyError, told
 from typhoon.topology import ComponentSpec, TopologySpec
 
 
@@ -32,12 +32,13 @@ def pickled(spec: TopologySpec) -> bytes:
     except Exception as error:
         parts = [(one, _trouble(one)) for one in spec.components.values()]
         mistakes = [
-            f"{one.kind} '{one.id}' cannot be pickled, and so not be sent to a worker: {trouble}\n"
+            f"{one.kind} '{one.id}' cannot be pickled, and so not be sent to a worker: "
+            f"{told(trouble)}\n"
             "hint: open files and connections in initialize(), not in __init__"
             for one, trouble in parts
             if trouble is not None
         ]
-        raise InvalidTopologyError(mistakes or [f"it cannot be pickled: {error}"]) from error
+        raise InvalidTopologyError(mistakes or [f"it cannot be pickled: {told(error)}"]) from error
     return content
 
 

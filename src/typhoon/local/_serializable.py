@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from typhoon.errors import InvalidTopologyError
+from typhoon.errors import InvalidTopologyError, told
 from typhoon.topology import TopologySpec
 
 
@@ -18,7 +18,9 @@ def check_serializable(spec: TopologySpec, conf: Mapping[str, Any]) -> None:
         try:
             pickle.dumps(value)
         except Exception as error:
-            mistakes.append(f"{what} cannot be pickled: {error}\nhint: {_advice(what, error)}")
+            mistakes.append(
+                f"{what} cannot be pickled: {told(error)}\nhint: {_advice(what, error)}"
+            )
     if mistakes:
         raise InvalidTopologyError(mistakes)
 
@@ -37,7 +39,7 @@ def _parts(spec: TopologySpec, conf: Mapping[str, Any]) -> Iterator[tuple[str, A
 
 
 def _advice(what: str, error: Exception) -> str:
-    text = str(error)
+    text = told(error)
     if "local object" in text or "attribute lookup" in text or "not the same object" in text:
         return "define it at the top of a module, not inside a function, and by its own name"
     if "grouping" in what:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from typhoon._core import Tuple
+from typhoon.errors import told
+from typhoon.worker._sendable import shown
 
 logger = logging.getLogger("typhoon.worker")
 
@@ -30,7 +32,7 @@ class ErrorBook:
 
     def add(self, what: str, error: BaseException | str, tup: Tuple | None = None) -> None:
         """Note ``error``, which happened in ``what`` (a method, say). From any thread."""
-        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        text = error if isinstance(error, str) else f"{type(error).__name__}: {told(error)}"
         with self._lock:
             self.count += 1
             self.last = f"{what}: {text}"
@@ -38,7 +40,7 @@ class ErrorBook:
                 self._left_out += 1
                 return
             left_out, self._left_out = self._left_out, 0
-        about = "" if tup is None else f" for {tup!r}"
+        about = "" if tup is None else f" for {shown(tup)}"
         more = f" ({left_out} more errors were not shown)" if left_out else ""
         trace = error if isinstance(error, BaseException) else None
         logger.error("%s: %s%s: %s%s", self.component, what, about, text, more, exc_info=trace)

@@ -9,7 +9,7 @@ from math import isinf
 from typing import TYPE_CHECKING
 
 from typhoon._core import Engine, Stepper
-from typhoon.errors import TopologyFailedError, TyphoonInternalError
+from typhoon.errors import TopologyFailedError, TyphoonInternalError, told
 from typhoon.worker._coroutines import END_S
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class CoroutineLine:
         except TyphoonInternalError:
             raise
         except BaseException as error:  # SystemExit out of a task that a coroutine made, say
-            text = f"the event loop of {self._names} ended: {type(error).__name__}: {error}"
+            text = f"the event loop of {self._names} ended: {type(error).__name__}: {told(error)}"
             failure = TopologyFailedError(text, hint="raise an Exception; it is the bolt's to end")
             failure.__cause__ = error
             self._shells[0].stop(failure, False)

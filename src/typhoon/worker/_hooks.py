@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from typhoon.errors import InvalidConfigError
+from typhoon.errors import InvalidConfigError, told
 
 KEY = "topology.auto.task.hooks"
 
@@ -31,7 +31,7 @@ def _class(name: str, mistakes: list[str]) -> Callable[[], Any] | None:
             found = getattr(found, part)
     except Exception as error:
         mistakes.append(
-            f"{KEY}: {name!r} cannot be loaded: {type(error).__name__}: {error}\n"
+            f"{KEY}: {name!r} cannot be loaded: {type(error).__name__}: {told(error)}\n"
             "hint: its module must be importable where the topology runs"
         )
         return None

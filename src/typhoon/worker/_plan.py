@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from typhoon.config import CheckedConf, TopologyOptions, component_conf, topology_options
-from typhoon.errors import InvalidTopologyError
+from typhoon.errors import InvalidTopologyError, told
 from typhoon.topology import ComponentSpec, Executor, Grouping, Stream, tick_secs
 from typhoon.worker._context import Context
 from typhoon.worker._debug import DebugHook, warn_if_unheard
@@ -267,7 +267,7 @@ def _copied(chooser: Any, bolt: str) -> Any:
     except Exception as error:
         mistake = (
             f"bolt '{bolt}': its custom grouping, a {type(chooser).__name__}, cannot be copied "
-            f"for each task that emits to it: {error}\n"
+            f"for each task that emits to it: {told(error)}\n"
             "hint: open locks and connections in prepare(), not in __init__"
         )
         raise InvalidTopologyError([mistake]) from error

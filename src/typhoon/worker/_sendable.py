@@ -1,4 +1,4 @@
-"""``sendable``: values of people's own, for another process to look at."""
+"""Values of people's own, for another process to look at, or to be named in words."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ def sendable(value: Any) -> Any:
     try:
         pickle.loads(pickle.dumps(value))
     except Exception:
-        return _told(value)
+        return shown(value)
     return value
 
 
-def _told(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Its ``repr``. Never raises."""
     try:
         return repr(value)
     except Exception as error:

@@ -23,7 +23,7 @@ from typing import Any
 import cloudpickle  # noqa: F401 - what reads a topology, before a file of the project may hide it
 
 from typhoon.config import topology_options
-from typhoon.errors import TopologyFailedError, TyphoonError
+from typhoon.errors import TopologyFailedError, TyphoonError, told
 from typhoon.metrics import Gauge, ProcessFigures, WorkerReport
 from typhoon.topology import assign_tasks
 from typhoon.worker._channel import Channel
@@ -149,7 +149,7 @@ class _Served:
     def _say_failed(self, error: Exception, *, again: bool) -> None:
         self.failed = True
         hint = error.hint if isinstance(error, TyphoonError) else None
-        message = error.message if isinstance(error, TyphoonError) else str(error)
+        message = error.message if isinstance(error, TyphoonError) else told(error)
         cause = error.__cause__ or error.__context__
         trace = "" if cause is None else "".join(traceback.format_exception(cause))
         if trace:
@@ -265,7 +265,7 @@ def _told(error: BaseException) -> Exception:
     """Why the worker could not even be made, for people."""
     if isinstance(error, TyphoonError):
         return error
-    message = f"a worker could not load the topology: {type(error).__name__}: {error}"
+    message = f"a worker could not load the topology: {type(error).__name__}: {told(error)}"
     hint = "what the topology's modules do when they are imported happens in each worker, too"
     failure = TopologyFailedError(message, hint=hint)
     failure.__cause__ = error

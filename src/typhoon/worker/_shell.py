@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from typhoon._core import Tuple, must_have_run
-from typhoon.errors import TopologyFailedError, TyphoonError
+from typhoon.errors import TopologyFailedError, TyphoonError, told
 from typhoon.topology import (
     DEAD_LETTER,
     ComponentSpec,
@@ -22,6 +22,7 @@ from typhoon.worker._context import Context
 from typhoon.worker._copies import Copies
 from typhoon.worker._errors import ErrorBook
 from typhoon.worker._late import late_fail
+from typhoon.worker._sendable import shown
 from typhoon.worker._watch import Watch
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Shell:
             self.buried += 1
             limit = self.conf["topology.max.replays"]
             error = f"failed {limit} times (topology.max.replays)"
-            self.errors.add("replay", f"tup_id {tup_id!r} {error}: dead letter")
+            self.errors.add("replay", f"tup_id {shown(tup_id)} {error}: dead letter")
             letter = (self.spec.id, stream, values, error, "")
         self.instances[slot].emit(letter, tup_id=tup_id, stream=DEAD_LETTER.name)
 
@@ -277,7 +278,7 @@ def _copied(component: Any) -> Any:
     except Exception as error:
         raise TopologyFailedError(
             f"each task gets a copy of the {type(component).__name__} given, which cannot be "
-            f"copied: {error}",
+            f"copied: {told(error)}",
             hint="open locks, files and connections in initialize(), not in __init__",
         ) from error
 
@@ -285,5 +286,5 @@ def _copied(component: Any) -> Any:
 def _text(error: BaseException) -> str:
     if isinstance(error, TopologyFailedError):
         return error.message
-    cause = error.message if isinstance(error, TyphoonError) else error
+    cause = error.message if isinstance(error, TyphoonError) else told(error)
     return f"{type(error).__name__}: {cause}"

@@ -6,7 +6,7 @@ import copy
 import logging
 from typing import Any
 
-from typhoon.errors import TopologyFailedError
+from typhoon.errors import TopologyFailedError, told
 from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._worker_context import WorkerContext
 
@@ -37,7 +37,7 @@ class WorkerHooks:
                 self._around.close()
                 raise TopologyFailedError(
                     f"a worker could not start: the worker hook {given!r} raised "
-                    f"{type(error).__name__}: {error}",
+                    f"{type(error).__name__}: {told(error)}",
                     hint="mend what its start() raises, or catch it there",
                 ) from error
             self._started.append(hook)

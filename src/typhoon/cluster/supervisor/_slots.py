@@ -35,7 +35,7 @@ from typhoon.cluster.supervisor._launcher import Launcher
 from typhoon.cluster.supervisor._options import SlotOptions
 from typhoon.cluster.supervisor._slot import SlotState, step
 from typhoon.cluster.supervisor._waker import Waker
-from typhoon.errors import ImpossibleEventError, NotRunningError
+from typhoon.errors import ImpossibleEventError, NotRunningError, told
 
 logger = logging.getLogger(__name__)
 
@@ -259,4 +259,4 @@ class Slots:
 
 
 def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {told(error)}"
