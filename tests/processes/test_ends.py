@@ -3,7 +3,9 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -242,3 +244,55 @@ def test_an_application_that_does_not_import_and_does_not_say_why(write_app, run
         assert done.returncode == 1, done.stderr
         assert "Odd: (its str() raised LookupError)" in done.stderr
         assert "hint: " in done.stderr
+
+
+# Workers that break ------------------------------------------------------------------------------
+
+
+class NoThread(Sink):
+    """Where it is made of what was sent, the system gives no thread for the watchdog, once."""
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        if "typhoon.worker._serve" in sys.modules and not self.once.exists():
+            self.once.touch()
+            threading.Thread.start = self.refuse(threading.Thread.start)
+
+    @staticmethod
+    def refuse(start):
+        def refuse(thread):
+            if thread.name.endswith("-watchdog"):
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        return refuse
+
+
+def test_a_worker_that_gets_no_thread_is_started_anew(diary, submit, tmp_path):
+    bolt = NoThread(diary, once=tmp_path / "once")
+    topology = submit(numbers_to(bolt, diary, spout=Replayed), 2)
+    topology.wait_until_drained(timeout=20)
+    assert set(diary.firsts("acked")) == set(range(1000))
+    assert sorted(one.starts for one in topology.stats().processes) == [1, 2]
+    assert any("RuntimeError: can't start new thread" in one for one in topology.notices)
+
+
+class LeavesThread(Sink):
+    """Raises once, with a thread of its own that never ends."""
+
+    on_error = "exit"
+
+    def process(self, tup):
+        if not self.once.exists():
+            self.once.touch()
+            threading.Thread(target=time.sleep, args=(600,), daemon=False).start()
+            raise ValueError("enough")
+        super().process(tup)
+
+
+def test_a_thread_that_never_ends_does_not_keep_its_worker(diary, submit, tmp_path):
+    bolt = LeavesThread(diary, once=tmp_path / "once")
+    topology = submit(numbers_to(bolt, diary, spout=Replayed), 2)
+    topology.wait_until_drained(timeout=SOON_S)
+    assert diary.firsts("acked") == Counter(range(1000))
+    assert any("enough" in one for one in topology.notices)

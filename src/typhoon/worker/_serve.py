@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -66,26 +66,41 @@ class _Served:
         self.order = order
         self.over = threading.Event()
         self.failed = False
+        self.closed: bool | None = None
+        """Whether every component came back from its last call; None before that was asked."""
         self.began = time.monotonic()
 
     def run(self) -> int:
+        """Does not return, but ends the process, if a thread of a component still runs: the
+        interpreter would wait for it."""
         try:
+            signal.signal(signal.SIGTERM, self._on_signal)
+            signal.signal(signal.SIGINT, self._on_signal)
             self.worker = self._prepare()
+        except _Ended:
+            return 0
         except BaseException as error:
-            self._say_failed(_told(error), again=False)
+            self._say_failed(_as_failure(error), again=False)
             return 1
-        signal.signal(signal.SIGTERM, self._on_sigterm)
-        for work in (self._start, self._beat, self._watch_end):
-            threading.Thread(target=work, name=f"typhoon-{work.__name__}", daemon=True).start()
         try:
+            for work in (self._start, self._beat, self._watch_end):
+                name = f"typhoon-{work.__name__}"
+                threading.Thread(target=self._safely, args=(work,), name=name, daemon=True).start()
             for name, *rest in self.channel.messages():
                 getattr(self, f"on_{name}")(*rest)
         except _Ended:
             pass
+        except Exception as error:
+            self._break(error)
         self.over.set()
-        self.worker.close(CLOSE_S)
+        if self.closed is None:
+            self.closed = self.worker.close(CLOSE_S)
         self.engine.unlink()
-        return 1 if self.failed else 0
+        status = 1 if self.failed else 0
+        if not self.closed or _others_run():
+            sys.stderr.flush()
+            os._exit(status)
+        return status
 
     def _prepare(self) -> Worker:
         order = self.order
@@ -119,6 +134,19 @@ class _Served:
 
     # On threads of their own -------------------------------------------------------------------
 
+    def _safely(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._break(error)
+            self.channel.hang_up()
+
+    def _break(self, error: Exception) -> None:
+        """Without what raised it, the process only seems to work: it is to be made anew."""
+        failure = TopologyFailedError(f"a worker broke: {type(error).__name__}: {told(error)}")
+        failure.__cause__ = error
+        self._say_failed(failure, again=True)
+
     def _start(self) -> None:
         """Nothing is opened before every peer is connected."""
         refused: dict[int | None, str] = {}
@@ -144,7 +172,7 @@ class _Served:
         if self.over.is_set() or self.worker.failure is None:
             return
         self._say_failed(self.worker.failure, again=self.worker.ask_again)
-        os.kill(os.getpid(), signal.SIGTERM)
+        self.channel.hang_up()
 
     def _say_failed(self, error: Exception, *, again: bool) -> None:
         self.failed = True
@@ -162,7 +190,7 @@ class _Served:
         except OSError:
             self.over.set()
 
-    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         raise _Ended
 
     # What the supervisor says ------------------------------------------------------------------
@@ -210,7 +238,7 @@ class _Served:
     def on_stop(self, timeout: float) -> None:
         """Close everything, and tell the last figures; then wait to be ended."""
         self.over.set()
-        self.worker.close(timeout)
+        self.closed = self.worker.close(timeout)
         broken = self.worker.broken
         hint = broken.hint if isinstance(broken, TyphoonError) else None
         message = broken.message if isinstance(broken, TyphoonError) else None
@@ -226,6 +254,11 @@ class _Served:
 
 class _Ended(BaseException):
     """The supervisor wants the process to end; raised out of whatever the main thread does."""
+
+
+def _others_run() -> bool:
+    main = threading.main_thread()
+    return any(one is not main and not one.daemon for one in threading.enumerate())
 
 
 def _rss() -> int:
@@ -261,7 +294,7 @@ def _import(name: str, file: str) -> None:
     spec.loader.exec_module(module)
 
 
-def _told(error: BaseException) -> Exception:
+def _as_failure(error: BaseException) -> Exception:
     """Why the worker could not even be made, for people."""
     if isinstance(error, TyphoonError):
         return error

@@ -122,7 +122,8 @@ class Worker:
             engine.stop()
         deadline = time.monotonic() + timeout
         for thread in self._threads:
-            if thread is not threading.current_thread():
+            # One has not begun where the system gave no thread for it.
+            if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
         self.around.close()
         left = [thread.name for thread in self._threads if thread.is_alive()]
