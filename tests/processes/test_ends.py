@@ -1,5 +1,7 @@
 """A run of several workers ends: whatever its components do, and however it is asked to."""
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from worker_parts import Numbers, Part, Replayed, Sink
 
@@ -296,3 +299,58 @@ def test_a_thread_that_never_ends_does_not_keep_its_worker(diary, submit, tmp_pa
     topology.wait_until_drained(timeout=SOON_S)
     assert diary.firsts("acked") == Counter(range(1000))
     assert any("enough" in one for one in topology.notices)
+
+
+# Signals -----------------------------------------------------------------------------------------
+
+
+def workers_of(run):
+    return [child.pid for child in psutil.Process(run.process.pid).children()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("whom", ["the group", "all, workers first", "all, workers last"])
+def test_a_signal_drains_whomever_it_reaches(running, tmp_path, number, whom):
+    """A terminal signals a group, `timeout` a process and its group, systemd every process."""
+    out = (tmp_path / "out").open("w")
+    with out, running(RUNS, "--json", stdout=out) as run:
+        parent = run.process.pid
+        if whom == "the group":
+            os.kill(parent, number)
+            os.killpg(parent, number)
+        elif whom == "all, workers first":
+            for pid in (*workers_of(run), parent):
+                os.kill(pid, number)
+        else:
+            for pid in (parent, *workers_of(run)):
+                os.kill(pid, number)
+        assert run.ended() == 0, run.errors
+    assert "draining" in run.errors
+    assert "Traceback" not in run.errors
+    stats = json.loads((tmp_path / "out").read_text())
+    assert stats["acked"] == stats["emitted"]["numbers"] > 50
+    assert stats["failed"] == stats["failed_by_worker_death"] == 0
+    assert [one["starts"] for one in stats["processes"]] == [1, 1]
+
+
+def test_a_worker_ends_when_its_supervisor_says_so(diary, submit, wait_until, tmp_path):
+    """Nobody else may: a signal that reaches it alone, or that it sends itself, changes nothing."""
+    keep = tmp_path / "keep"
+    keep.touch()
+    builder = TopologyBuilder("ends")
+    builder.set_spout("numbers", Numbers(diary, keep=str(keep), pace=2000))
+    builder.set_bolt("bolt", Sink(diary)).shuffle_grouping("numbers")
+    topology = submit(builder, 2)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        for one in topology.stats().processes:
+            os.kill(one.pid, number)
+    acked = diary.count("acked")
+    wait_until(lambda: diary.count("acked") > acked + 1000, 20, "work to go on")
+    topology.rebalance(10, workers=1)
+    acked = diary.count("acked")
+    wait_until(lambda: diary.count("acked") > acked + 1000, 20, "work to go on")
+    assert diary.count("closed") == 2, "who is not needed any more closes its components"
+    keep.unlink()
+    topology.wait_until_drained(timeout=20)
+    assert topology.notices == []
+    assert topology.stats().failed_by_worker_death == 0

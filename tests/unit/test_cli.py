@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from typhoon import Bolt, Spout, Topology, Tuple, topology_spec
 from typhoon.cli import _doctor, _findings, _pause, _tap, _watch
 from typhoon.cli._findings import Finding
+from typhoon.cli._orders import ONCE_S, Orders, StopNow
 from typhoon.cli._words import CommandLineError
 
 # A tapped tuple -----------------------------------------------------------------------------------
@@ -208,3 +210,36 @@ def test_what_was_saved_made_or_removed_is_named_and_nothing_else(tmp_path: Path
         for one in _watch.changed(before, _watch.snapshot(tmp_path))
     ]
     assert names == ["b.py", "part/c.py", "typhoon.yaml"]
+
+
+# Orders -------------------------------------------------------------------------------------------
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("why", ["later", "answered"])
+def test_signals_at_once_are_one_order_and_a_later_one_is_another(why: str) -> None:
+    clock = Clock()
+    orders = Orders(None, clock=clock)
+    orders.begin()
+    for _ in range(2):
+        orders._on_signal(signal.SIGTERM, None)
+        assert orders.to_end
+    if why == "later":
+        clock.now += 2 * ONCE_S
+    else:
+        orders.answered = True
+    with pytest.raises(StopNow) as stopped:
+        orders._on_signal(signal.SIGINT, None)
+    assert stopped.value.status == 130
+
+
+def test_before_there_is_anything_to_drain_the_first_signal_stops() -> None:
+    with pytest.raises(StopNow) as stopped:
+        Orders(None)._on_signal(signal.SIGTERM, None)
+    assert stopped.value.status == 143

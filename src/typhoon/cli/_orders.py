@@ -6,11 +6,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from typhoon.cli._pause import Pause
+
+ONCE_S = 0.1
+"""Within so many seconds several signals are one order until it is answered: `timeout`, say, asks
+both a process and its group."""
 
 
 class StopNow(KeyboardInterrupt):
@@ -28,28 +32,36 @@ class Orders:
     and when it closes the descriptor, or ends, this run stops at once.
     """
 
-    def __init__(self, duration: float | None, leader: int | None = None) -> None:
+    def __init__(
+        self,
+        duration: float | None,
+        leader: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.pause = Pause()
+        self.answered = False
+        """The user has been told that the order is heard."""
         self._duration = duration
         self._leader = leader
+        self._clock = clock
         self._deadline: float | None = None
-        self._signals = 0
+        self._first: float | None = None
         self._running = False
 
     def begin(self) -> None:
         """The topology runs from now on: a signal means drain, and the time counts."""
         self._running = self._leader is None
         if self._duration is not None:
-            self._deadline = time.monotonic() + self._duration
+            self._deadline = self._clock() + self._duration
 
     @property
     def interrupted(self) -> bool:
-        return self._signals > 0
+        return self._first is not None
 
     @property
     def to_end(self) -> bool:
         """Whether it is time to drain. The time in a debugger does not count."""
-        now = time.monotonic() - self.pause.held_s
+        now = self._clock() - self.pause.held_s
         return self.interrupted or (self._deadline is not None and now >= self._deadline)
 
     @contextmanager
@@ -72,8 +84,12 @@ class Orders:
         return self._leader is None
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self._signals += 1
-        if self._signals > 1 or not self._running:
+        if not self._running:
+            raise StopNow(number)
+        now = self._clock()
+        if self._first is None:
+            self._first = now
+        elif self.answered or now - self._first >= ONCE_S:
             raise StopNow(number)
 
     def _follow_leader(self) -> None:

@@ -306,6 +306,7 @@ def _wait(topology: LocalTopology, pause: Pause) -> bool:
 
 def _drain(topology: LocalTopology, orders: Orders) -> bool:
     if orders.interrupted:
+        orders.answered = True
         say("draining: what is in flight is finished; Ctrl-C again stops at once")
     patience = topology.conf.get("topology.message.timeout.secs") or 0
     return topology.drain(max(DRAIN_S, float(patience)))

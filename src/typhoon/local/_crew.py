@@ -236,6 +236,9 @@ class Crew:
         member = self._by_port[port]
         if reason:
             member.notices.append(f"worker {port}: {reason}")
+        if status is Status.KILL:
+            with self._lock:
+                self._send(member, "end")
         if status not in (Status.WAITING_FOR_WORKER_START, Status.RUNNING, Status.KILL):
             with self._lock:
                 self._down(member)

@@ -65,6 +65,7 @@ class _Served:
         self.channel = channel
         self.order = order
         self.over = threading.Event()
+        self.preparing = True
         self.failed = False
         self.closed: bool | None = None
         """Whether every component came back from its last call; None before that was asked."""
@@ -74,9 +75,10 @@ class _Served:
         """Does not return, but ends the process, if a thread of a component still runs: the
         interpreter would wait for it."""
         try:
-            signal.signal(signal.SIGTERM, self._on_signal)
-            signal.signal(signal.SIGINT, self._on_signal)
+            self._take_signals()
             self.worker = self._prepare()
+            self._take_signals()  # as modules of the project may have taken them meanwhile
+            self.preparing = False
         except _Ended:
             return 0
         except BaseException as error:
@@ -190,8 +192,15 @@ class _Served:
         except OSError:
             self.over.set()
 
+    def _take_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        raise _Ended
+        """Whoever asks all processes to end, as systemd does, asks the supervisor as well: it has
+        them finish first what is in flight, and says ``end`` then."""
+        if self.preparing:
+            raise _Ended
 
     # What the supervisor says ------------------------------------------------------------------
 
@@ -235,6 +244,10 @@ class _Served:
         answer = found(*arguments) if callable(found) else list(found)
         return [sendable(one) for one in answer] if what == "pending" else answer
 
+    def on_end(self) -> None:
+        """It is not wanted any more."""
+        raise _Ended
+
     def on_stop(self, timeout: float) -> None:
         """Close everything, and tell the last figures; then wait to be ended."""
         self.over.set()
@@ -253,7 +266,7 @@ class _Served:
 
 
 class _Ended(BaseException):
-    """The supervisor wants the process to end; raised out of whatever the main thread does."""
+    """The process is to end; raised out of whatever the main thread does."""
 
 
 def _others_run() -> bool:
