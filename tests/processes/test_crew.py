@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -35,6 +36,40 @@ def numbers_to(bolt, diary, par=2, **own):
     builder.set_spout("numbers", Numbers(diary, **{"count": COUNT, **own}))
     builder.set_bolt("bolt", bolt, par).shuffle_grouping("numbers")
     return builder
+
+
+# The folder of a run -----------------------------------------------------------------------------
+
+
+def test_a_run_ends_where_somebody_has_tidied_its_folder_away(diary, submit, folder):
+    topology = submit(numbers_to(Sink(diary), diary), 2)
+    for one in folder.iterdir():
+        shutil.rmtree(one)
+    topology.wait_until_drained(timeout=20)
+    assert topology.status == "DRAINED"
+
+
+def test_a_run_ends_whatever_its_folder_does(diary, submit, folder, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no space left")
+
+    topology = submit(numbers_to(Sink(diary), diary, pace=100), 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(topology._worker._crew._folder, "close", fail)
+        with pytest.raises(OSError, match="no space left"):
+            topology.close()
+    assert topology.is_over
+    topology._worker._crew._folder.close(keep_logs=False)
+
+
+def test_who_closes_second_waits_for_the_first(diary, submit, folder):
+    topology = submit(numbers_to(Sink(diary), diary, pace=100), 2)
+    first = threading.Thread(target=topology.close)
+    first.start()
+    topology.close()
+    assert diary.count("closed") == 3
+    assert topology.is_over
+    first.join()
 
 
 # Orders ------------------------------------------------------------------------------------------

@@ -126,11 +126,21 @@ class Crew:
         self._slots.assign(member.port, assignment if held else None)
 
     def close(self, timeout: float = STOP_S) -> None:
-        """Stop at once: every component's ``close`` is called."""
+        """Stop at once: every component's ``close`` is called. Whoever comes second waits for the
+        first, and ``done`` is set whatever happens."""
         with self._lock:
-            if self.closing:
-                return
-            self.closing = True
+            first, self.closing = not self.closing, True
+        if not first:
+            self.done.wait()
+            return
+        with ExitStack() as ends:
+            ends.callback(self.done.set)
+            ends.callback(self._leave_folder)
+            ends.callback(self._end_processes)
+            self._close_components(timeout)
+
+    def _close_components(self, timeout: float) -> None:
+        with self._lock:
             asked = [(one, one.incarnation) for one in self.members if one.running]
             for member, _ in asked:
                 self._send(member, "stop", timeout)
@@ -138,6 +148,8 @@ class Crew:
                 lambda: all(one.is_over(incarnation) for one, incarnation in asked),
                 timeout + ANSWER_S,
             )
+
+    def _end_processes(self) -> None:
         self._ends.close()
         self._selector.close()
         self._wake.close()
@@ -145,9 +157,10 @@ class Crew:
         for member in self.members:
             if member.channel is not None:
                 member.channel.close()
+
+    def _leave_folder(self) -> None:
         died = any(member.starts > 1 for member in self.members)
         self._folder.close(keep_logs=died or self.failure is not None)
-        self.done.set()
 
     def _end_listener(self) -> None:
         self._slots_are_closed = True

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 KEPT = 20
-"""So many folders are kept of runs in which a worker died; older ones go."""
+"""So many folders are kept of runs that did not end well; older ones go."""
 PREFIX = "typhoon-run-"
 ORDER = ".order"
-DIED = "kept"
-"""The name of a file that says so."""
+LOCK = "lock"
+"""The name of a file that is locked while the run lasts."""
 
 
 class RunFolder:
@@ -25,6 +27,9 @@ class RunFolder:
     def __init__(self, above: Path | None = None) -> None:
         above = Path(tempfile.gettempdir()) if above is None else above
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=above))
+        self._lock = (self.path / LOCK).open("wb")
+        with suppress(OSError):  # where nothing can be locked, nothing is ever taken for over
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def socket(self, index: int, incarnation: int) -> str:
         """A place where nobody has listened before."""
@@ -41,26 +46,47 @@ class RunFolder:
 
     def close(self, *, keep_logs: bool) -> None:
         """Remove all of it; or all but the logs, where somebody may want to know why a worker
-        ended."""
-        if not keep_logs:
-            shutil.rmtree(self.path, ignore_errors=True)
+        ended. The folders of runs that were killed themselves count as kept. Does not raise, also
+        where somebody has tidied the folder away."""
+        if self._lock.closed:
             return
-        for file in self.path.iterdir():
-            if file.is_socket() or file.suffix == ORDER:
-                file.unlink(missing_ok=True)
-        died = self.path / DIED
-        died.touch()
-        # By itself a file's time is that of the kernel's last tick, which several may share.
-        now = time.time_ns()
-        os.utime(died, ns=(now, now))
-        self._forget_old()
+        try:
+            if keep_logs:
+                self._remove_all_but_logs()
+            else:
+                shutil.rmtree(self.path, ignore_errors=True)
+        finally:
+            self._lock.close()
+        _forget_old(self.path.parent)
 
-    def _forget_old(self) -> None:
-        kept = [
-            folder
-            for folder in self.path.parent.glob(f"{PREFIX}*")
-            if (folder / DIED).is_file() and folder.stat().st_uid == os.getuid()
-        ]
-        kept.sort(key=lambda folder: (folder / DIED).stat().st_mtime_ns)
-        for folder in kept[:-KEPT]:
-            shutil.rmtree(folder, ignore_errors=True)
+    def _remove_all_but_logs(self) -> None:
+        with suppress(OSError):
+            for file in self.path.iterdir():
+                if file.is_socket() or file.suffix == ORDER:
+                    file.unlink(missing_ok=True)
+        with suppress(OSError):
+            # By itself a file's time is that of the kernel's last tick, which several may share.
+            now = time.time_ns()
+            os.utime(self._lock.fileno(), ns=(now, now))
+
+
+def _forget_old(above: Path) -> None:
+    """Other runs may do the same at this moment."""
+    over: list[tuple[int, Path]] = []
+    for folder in above.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if folder.stat().st_uid == os.getuid() and _is_over(folder):
+                over.append(((folder / LOCK).stat().st_mtime_ns, folder))
+    over.sort()
+    for _, folder in over[:-KEPT]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_over(folder: Path) -> bool:
+    """Whether no process holds its lock. Raises ``OSError`` where there is none, or none yet."""
+    with (folder / LOCK).open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
