@@ -3,11 +3,13 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from worker_parts import Numbers, Replayed, Sink, Trap
@@ -60,6 +62,32 @@ def test_a_run_ends_whatever_its_folder_does(diary, submit, folder, monkeypatch)
             topology.close()
     assert topology.is_over
     topology._worker._crew._folder.close(keep_logs=False)
+
+
+def test_only_a_death_that_nobody_ordered_keeps_the_folder(diary, submit, folder, tmp_path):
+    keep = tmp_path / "keep"
+    keep.touch()
+    topology = submit(numbers_to(Sink(diary), diary, keep=str(keep), pace=1000), 2)
+    topology.rebalance(10, workers=1)
+    topology.rebalance(10, workers=2)
+    assert topology.notices == []
+    keep.unlink()
+    topology.wait_until_drained(timeout=20)
+    assert not list(folder.iterdir())
+
+
+def test_a_notice_of_a_death_names_the_log(diary, submit, folder, tmp_path, wait_until):
+    keep = tmp_path / "keep"
+    keep.touch()
+    builder = numbers_to(Sink(diary), diary, keep=str(keep), pace=1000)
+    topology = submit(builder, 2, topology_message_timeout_secs=300)
+    os.kill(topology.stats().processes[1].pid, signal.SIGKILL)
+    (notice,) = wait_until(lambda: topology.notices)
+    keep.unlink()
+    topology.wait_until_drained(timeout=20)
+    text, _, log = notice.partition("; its log is ")
+    assert text.startswith("worker 6701: killed by SIGKILL")
+    assert "killed by SIGKILL" in Path(log).read_text()
 
 
 def test_who_closes_second_waits_for_the_first(diary, submit, folder):

@@ -86,6 +86,7 @@ class Crew:
         self._lock = threading.RLock()
         self._ended = threading.Condition(self._lock)
         self._folder = RunFolder()
+        self._died = False
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
@@ -159,8 +160,7 @@ class Crew:
                 member.channel.close()
 
     def _leave_folder(self) -> None:
-        died = any(member.starts > 1 for member in self.members)
-        self._folder.close(keep_logs=died or self.failure is not None)
+        self._folder.close(keep_logs=self._died or self.failure is not None)
 
     def _end_listener(self) -> None:
         self._slots_are_closed = True
@@ -247,8 +247,9 @@ class Crew:
 
     def _on_change(self, port: int, status: Status, incarnation: int, reason: str) -> None:
         member = self._by_port[port]
-        if reason:
-            member.notices.append(f"worker {port}: {reason}")
+        if reason:  # none is given for what was ordered
+            self._died = True
+            member.notices.append(f"worker {port}: {reason}; its log is {self._folder.log(port)}")
         if status is Status.KILL:
             with self._lock:
                 self._send(member, "end")
@@ -342,8 +343,7 @@ class Crew:
             self._send(member, "active", self.active)
 
     def _on_heartbeat(self, member: Member) -> None:
-        if member.running or not self.closing:
-            self._slots.heartbeat(member.port, member.incarnation)
+        self._slots.heartbeat(member.port, member.incarnation)
 
     def _on_tapped(self, member: Member, text: str) -> None:
         if self._origin.on_tapped is not None:
