@@ -161,6 +161,15 @@ def test_who_reads_what_is_printed_may_go(write_app, tmp_path, workers):
         assert "Traceback" not in done.stderr
 
 
+LAST = TALKATIVE.replace('print("number", n)', 'print(n, end=" " if n < 99 else "")')
+
+
+def test_a_last_line_without_its_end_is_shown(write_app, run_typhoon):
+    done = run_typhoon("run", write_app(LAST), "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == " ".join(map(str, range(100))) + "\n"
+
+
 class Liar(Sink):
     """Says once what nobody can read."""
 

@@ -299,7 +299,8 @@ class Crew:
             open_still = channel.read()
             for name, *rest in channel.waiting():
                 names.add(name)
-                if member.incarnation == incarnation:
+                # What one that has gone has said to people is still worth hearing.
+                if member.incarnation == incarnation or name in SPOKEN:
                     getattr(self, f"_on_{name}")(member, *rest)
         except Exception:
             # It ends when it finds its channel closed, and its slot starts it anew.

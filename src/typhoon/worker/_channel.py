@@ -29,8 +29,9 @@ class Channel:
     def send(self, *message: Any) -> None:
         """Raises ``OSError`` when the other end is gone."""
         content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+        whole = HEADER.pack(len(content)) + content
         with self._lock:
-            self._end.sendall(HEADER.pack(len(content)) + content)
+            self._end.sendall(whole)
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
         """Every message until the other end is gone."""

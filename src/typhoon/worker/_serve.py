@@ -65,6 +65,7 @@ class _Served:
         self.channel = channel
         self.order = order
         self.over = threading.Event()
+        self.printed = Printed()
         self.preparing = True
         self.failed = False
         self.closed: bool | None = None
@@ -83,6 +84,7 @@ class _Served:
             return 0
         except BaseException as error:
             self._say_failed(_as_failure(error), again=False)
+            self.printed.finish()
             return 1
         try:
             for work in (self._start, self._beat, self._watch_end):
@@ -97,6 +99,7 @@ class _Served:
         self.over.set()
         if self.closed is None:
             self.closed = self.worker.close(CLOSE_S)
+        self.printed.finish()
         self.engine.unlink()
         status = 1 if self.failed else 0
         if not self.closed or _others_run():
@@ -132,7 +135,7 @@ class _Served:
         written.setLevel(self.order.log_level)
         root.handlers[:] = [written, heard]
         connect(self._send)
-        sys.stdout = Printed()
+        sys.stdout = self.printed
 
     # On threads of their own -------------------------------------------------------------------
 
@@ -252,6 +255,7 @@ class _Served:
         """Close everything, and tell the last figures; then wait to be ended."""
         self.over.set()
         self.closed = self.worker.close(timeout)
+        self.printed.finish()
         broken = self.worker.broken
         hint = broken.hint if isinstance(broken, TyphoonError) else None
         message = broken.message if isinstance(broken, TyphoonError) else None
