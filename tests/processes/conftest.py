@@ -75,6 +75,12 @@ class Terminal:
     def type(self, line: str) -> None:
         os.write(self.handle, f"{line}\n".encode())
 
+    def close(self) -> None:
+        """As its window is: every process in the foreground gets a SIGHUP."""
+        if self.handle >= 0:
+            os.close(self.handle)
+            self.handle = -1
+
     def press_ctrl_c(self) -> None:
         """Every process in the foreground gets a SIGINT."""
         os.write(self.handle, b"\x03")
@@ -121,12 +127,13 @@ def on_terminal(tmp_path: Path) -> Callable:
             preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
         ) as process:
             os.close(theirs)
+            terminal = Terminal(process, ours)
             try:
-                yield Terminal(process, ours)
+                yield terminal
             finally:
                 if process.poll() is None:
                     process.kill()
-                os.close(ours)
+                terminal.close()
 
     return start
 

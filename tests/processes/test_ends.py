@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -308,7 +309,7 @@ def workers_of(run):
     return [child.pid for child in psutil.Process(run.process.pid).children()]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("whom", ["the group", "all, workers first", "all, workers last"])
 def test_a_signal_drains_whomever_it_reaches(running, tmp_path, number, whom):
     """A terminal signals a group, `timeout` a process and its group, systemd every process."""
@@ -341,7 +342,7 @@ def test_a_worker_ends_when_its_supervisor_says_so(diary, submit, wait_until, tm
     builder.set_spout("numbers", Numbers(diary, keep=str(keep), pace=2000))
     builder.set_bolt("bolt", Sink(diary)).shuffle_grouping("numbers")
     topology = submit(builder, 2)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         for one in topology.stats().processes:
             os.kill(one.pid, number)
     acked = diary.count("acked")
@@ -354,3 +355,43 @@ def test_a_worker_ends_when_its_supervisor_says_so(diary, submit, wait_until, tm
     topology.wait_until_drained(timeout=20)
     assert topology.notices == []
     assert topology.stats().failed_by_worker_death == 0
+
+
+def test_the_second_hang_up_stops(running, wait_until):
+    with running(HANGS) as run:
+        run.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "draining" in run.errors)
+        run.process.send_signal(signal.SIGHUP)
+        assert run.ended() == 129
+
+
+def test_nohup_keeps_a_run_going(running):
+    ignore = partial(signal.signal, signal.SIGHUP, signal.SIG_IGN)
+    with running(RUNS, "--for", "2s", preexec_fn=ignore) as run:
+        for pid in (run.process.pid, *workers_of(run)):
+            os.kill(pid, signal.SIGHUP)
+        assert run.ended() == 0, run.errors
+    assert "draining" not in run.errors
+
+
+LEFT = RUNS.replace(
+    "class Sink",
+    """
+    def ack(self, tup_id):
+        super().ack(tup_id)
+        self.acked = getattr(self, "acked", 0) + 1
+    def close(self):
+        pathlib.Path("left").write_text(str(self.n - self.acked))
+
+class Sink""",
+)
+
+
+@pytest.mark.parametrize("options", [[], ["--plain"]], ids=["table", "lines"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_terminal_is_closed(on_terminal, write_app, tmp_path, wait_until, options, workers):
+    with on_terminal("run", write_app(LEFT), "--workers", workers, *options) as terminal:
+        terminal.read_until("capacity" if not options else " s  acked")
+        terminal.close()
+        assert terminal.process.wait(SOON_S) == 0
+    assert (tmp_path / "left").read_text() == "0"

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (default: the process's own); return the exit status.
 
     0 it is done, 1 it failed, 2 the command line was wrong, 130 it was stopped by a second Ctrl-C,
-    143 by a second SIGTERM.
+    143 by a second SIGTERM, 129 by a second SIGHUP.
     What the user can mend is told on stderr without a traceback. Does not return, but ends the
     process, if a component is still inside a call: the interpreter cannot shut down around it.
     """

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from typhoon.cli._pause import Pause
+from typhoon.cli._words import leave_closed_terminal
 
 ONCE_S = 0.1
 """Within so many seconds several signals are one order until it is answered: `timeout`, say, asks
@@ -18,7 +19,7 @@ both a process and its group."""
 
 
 class StopNow(KeyboardInterrupt):
-    """The second Ctrl-C or SIGTERM: out of whatever is being waited for."""
+    """The second Ctrl-C, SIGTERM or SIGHUP: out of whatever is being waited for."""
 
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__()
@@ -67,6 +68,9 @@ class Orders:
     @contextmanager
     def taken_from_signals(self) -> Iterator[None]:
         before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+        hang_up = signal.getsignal(signal.SIGHUP)
+        if hang_up is not signal.SIG_IGN:  # by nohup
+            before[signal.SIGHUP] = hang_up
         try:
             for one in before:
                 signal.signal(one, self._on_signal)
@@ -84,6 +88,8 @@ class Orders:
         return self._leader is None
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            leave_closed_terminal()
         if not self._running:
             raise StopNow(number)
         now = self._clock()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 
 from typhoon import errors
 from typhoon.errors import TyphoonError, told
+
+STANDARD = (0, 1, 2)
+"""The handles of standard input, output and error."""
 
 
 class CommandLineError(TyphoonError):
@@ -16,8 +20,13 @@ class CommandLineError(TyphoonError):
 
 def say(line: str) -> None:
     """One line for the reader of the terminal; data goes to stdout."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        leave_closed_terminal()
 
 
 def say_error(error: BaseException) -> None:
@@ -41,6 +50,25 @@ def abandon_stdout() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def leave_closed_terminal() -> None:
+    """Whatever is still written to it, or read from it, would raise: it goes nowhere."""
+    for fd in STANDARD:
+        if _is_closed_terminal(fd):
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, fd)
+            os.close(nowhere)
+
+
+def _is_closed_terminal(fd: int) -> bool:
+    import termios
+
+    try:
+        termios.tcgetattr(fd)
+    except termios.error as error:
+        return bool(error.args) and error.args[0] == errno.EIO
+    return False
 
 
 class _Log(logging.Handler):
