@@ -222,7 +222,7 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize("why", ["later", "answered"])
+@pytest.mark.parametrize("why", ["later", "answered", "another"])
 def test_signals_at_once_are_one_order_and_a_later_one_is_another(why: str) -> None:
     clock = Clock()
     orders = Orders(None, clock=clock)
@@ -232,11 +232,11 @@ def test_signals_at_once_are_one_order_and_a_later_one_is_another(why: str) -> N
         assert orders.to_end
     if why == "later":
         clock.now += 2 * ONCE_S
-    else:
-        orders.answered = True
+    orders.answered = why == "answered"
+    number = signal.SIGINT if why == "another" else signal.SIGTERM
     with pytest.raises(StopNow) as stopped:
-        orders._on_signal(signal.SIGINT, None)
-    assert stopped.value.status == 130
+        orders._on_signal(number, None)
+    assert stopped.value.status == 128 + number
 
 
 def test_before_there_is_anything_to_drain_the_first_signal_stops() -> None:

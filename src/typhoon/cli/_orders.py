@@ -14,8 +14,8 @@ from typhoon.cli._pause import Pause
 from typhoon.cli._words import leave_closed_terminal
 
 ONCE_S = 0.1
-"""Within so many seconds several signals are one order until it is answered: `timeout`, say, asks
-both a process and its group."""
+"""Within so many seconds a signal that comes again is the same order, unless that is answered:
+`timeout`, say, signals both a process and its group."""
 
 
 class StopNow(KeyboardInterrupt):
@@ -47,6 +47,7 @@ class Orders:
         self._clock = clock
         self._deadline: float | None = None
         self._first: float | None = None
+        self._number = 0
         self._running = False
 
     def begin(self) -> None:
@@ -94,8 +95,8 @@ class Orders:
             raise StopNow(number)
         now = self._clock()
         if self._first is None:
-            self._first = now
-        elif self.answered or now - self._first >= ONCE_S:
+            self._first, self._number = now, number
+        elif self.answered or number != self._number or now - self._first >= ONCE_S:
             raise StopNow(number)
 
     def _follow_leader(self) -> None:
