@@ -161,6 +161,26 @@ def test_who_reads_what_is_printed_may_go(write_app, tmp_path, workers):
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("options", ["--workers 1", "--workers 2", "--workers 2 --tap numbers"])
+def test_standard_streams_that_are_closed(write_app, tmp_path, closed, options):
+    command = f"{sys.executable} -m typhoon.cli run {write_app(TALKATIVE)} {options} {closed}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "acked 100" in done.stderr or "2>&-" in closed
+    shown = done.stdout + done.stderr
+    said = {"number 99", '{"n": 99}'} & set(shown.splitlines())
+    assert said or closed != "<&-"
+
+
 LAST = TALKATIVE.replace('print("number", n)', 'print(n, end=" " if n < 99 else "")')
 
 

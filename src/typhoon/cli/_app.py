@@ -11,7 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from typhoon.cli import _bench, _dev, _doctor, _graph, _new, _run, _version
-from typhoon.cli._words import CommandLineError, abandon_stdout, say, say_error
+from typhoon.cli._words import (
+    CommandLineError,
+    abandon_stdout,
+    open_closed_streams,
+    say,
+    say_error,
+)
 from typhoon.errors import TyphoonError
 
 EXIT_DONE = 0
@@ -71,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     What the user can mend is told on stderr without a traceback. Does not return, but ends the
     process, if a component is still inside a call: the interpreter cannot shut down around it.
     """
+    open_closed_streams()
     status = _main(arguments)
     if any(thread.name.startswith(WORKER_THREADS) for thread in threading.enumerate()):
         sys.stdout.flush()

@@ -52,6 +52,30 @@ def abandon_stdout() -> None:
     os.close(nowhere)
 
 
+def open_closed_streams() -> None:
+    """Standard streams that were closed (``>&-``) lead nowhere: Python has none then, and what is
+    opened next, a socket say, would get the number that everybody takes for one of theirs."""
+    for fd, name in zip(STANDARD, ("stdin", "stdout", "stderr"), strict=True):
+        if getattr(sys, name) is not None:
+            continue
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        if nowhere > fd and not _is_open(fd):
+            os.dup2(nowhere, fd)
+            os.close(nowhere)
+            nowhere = fd
+        stream = open(nowhere, "w" if fd else "r", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
 def leave_closed_terminal() -> None:
     """Whatever is still written to it, or read from it, would raise: it goes nowhere."""
     for fd in STANDARD:

@@ -60,7 +60,7 @@ class Outlet:
 
     def print(self, text: str) -> None:
         """Write to standard output, as it is now."""
-        if self.error is not None:
+        if self.error is not None or sys.stdout is None:  # closed before Python began
             return
         try:
             sys.stdout.write(text)
