@@ -19,6 +19,7 @@ import pytest
 from worker_parts import Numbers, Part, Replayed, Sink
 
 from typhoon import Bolt, LocalCluster, TopologyBuilder
+from typhoon.errors import TopologyFailedError
 
 COMMAND = [sys.executable, "-m", "typhoon.cli"]
 SOON_S = 12
@@ -292,6 +293,26 @@ class LeavesThread(Sink):
             threading.Thread(target=time.sleep, args=(600,), daemon=False).start()
             raise ValueError("enough")
         super().process(tup)
+
+
+class CannotCome(Sink):
+    """Is not to be made in a worker, and leaves a thread of its own that never ends."""
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        if "typhoon.worker._serve" in sys.modules:
+            threading.Thread(target=time.sleep, args=(600,), daemon=False).start()
+            raise ImportError("no such module")
+
+
+def test_a_thread_that_never_ends_does_not_keep_a_worker_that_cannot_begin(diary, submit):
+    topology = submit(numbers_to(CannotCome(diary), diary), 2, wait=False)
+    with pytest.raises(TopologyFailedError, match="no such module"):
+        topology.wait_until_running(timeout=20)
+    topology.close()
+    logs = [log.read_text() for log in topology._worker._crew._folder.path.glob("worker-*.log")]
+    assert len(logs) == 2
+    assert not any("_Ended" in log for log in logs), "it had to be asked to end"
 
 
 def test_a_thread_that_never_ends_does_not_keep_its_worker(diary, submit, tmp_path):

@@ -75,16 +75,25 @@ class _Served:
     def run(self) -> int:
         """Does not return, but ends the process, if a thread of a component still runs: the
         interpreter would wait for it."""
+        status = self._run()
+        self.printed.finish()
+        if self.closed is False or _others_run():
+            sys.stderr.flush()
+            os._exit(status)
+        return status
+
+    def _run(self) -> int:
         try:
             self._take_signals()
-            self.worker = self._prepare()
-            self._take_signals()  # as modules of the project may have taken them meanwhile
-            self.preparing = False
+            try:
+                self.worker = self._prepare()
+                self._take_signals()  # as modules of the project may have taken them meanwhile
+            finally:
+                self.preparing = False
         except _Ended:
             return 0
         except BaseException as error:
             self._say_failed(_as_failure(error), again=False)
-            self.printed.finish()
             return 1
         try:
             for work in (self._start, self._beat, self._watch_end):
@@ -99,13 +108,8 @@ class _Served:
         self.over.set()
         if self.closed is None:
             self.closed = self.worker.close(CLOSE_S)
-        self.printed.finish()
         self.engine.unlink()
-        status = 1 if self.failed else 0
-        if not self.closed or _others_run():
-            sys.stderr.flush()
-            os._exit(status)
-        return status
+        return 1 if self.failed else 0
 
     def _prepare(self) -> Worker:
         order = self.order
