@@ -138,7 +138,7 @@ def _members(cls: type) -> Iterator[str]:
             yield _item(f"{name}{_signature(value.__func__)}", text)
         elif callable(value):
             yield _item(f"{name}{_signature(value, bound=True)}", text)
-        elif name == "spec":
+        elif name == "spec" and not isinstance(value, property):
             yield _item(f"{name}{_signature(value.__get__(None, cls))}", text)
         elif hasattr(value, "__get__"):
             yield _item(name, text)

@@ -8,7 +8,7 @@ import pytest
 from worker_parts import Forward, Replayed, Sink
 
 from typhoon import TopologyBuilder
-from typhoon.errors import InvalidTopologyError
+from typhoon.errors import InvalidTopologyError, TopologyFailedError
 
 PACE = 2000
 
@@ -90,8 +90,36 @@ def test_what_cannot_be_is_refused_and_nothing_moves(running, diary):
     assert len(caught.value.mistakes) == 2
     with pytest.raises(InvalidTopologyError, match="workers = 0"):
         running.rebalance(workers=0)
+    with pytest.raises(InvalidTopologyError) as caught:
+        running.rebalance("5s", 2.5, {"sink": "x", "forward": True})
+    assert len(caught.value.mistakes) == 4
     assert processes(running) == before
     assert running.status == "ACTIVE"
+    ends_with_nothing_lost(running, diary)
+
+
+def test_what_goes_wrong_meanwhile_leaves_it_active(running, diary, monkeypatch):
+    def breaks(*_):
+        raise OSError("too many open files")
+
+    monkeypatch.setattr("typhoon.local._crew.pickled", breaks)
+    before = processes(running)
+    with pytest.raises(OSError, match="too many open files"):
+        running.rebalance(10, executors={"sink": 1})
+    monkeypatch.undo()
+    assert running.status == "ACTIVE"
+    assert processes(running) == before
+    assert {one.id: one.executors for one in running.stats().components}["sink"] == 2
+    assert running.rebalance(10, executors={"sink": 1}) == []
+    ends_with_nothing_lost(running, diary)
+
+
+def test_workers_that_do_not_come_back_are_no_success(running, diary, monkeypatch, wait_until):
+    monkeypatch.setattr(running._worker, "_start_timeout_s", 0.0)
+    with pytest.raises(TopologyFailedError, match="not all workers run again"):
+        running.rebalance(10, workers=3)
+    assert running.status == "ACTIVE"
+    running.wait_until_running(20)
     ends_with_nothing_lost(running, diary)
 
 

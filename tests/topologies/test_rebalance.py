@@ -1,11 +1,13 @@
 """Executors are dealt out anew in one process: the tasks stay, the instances are new."""
 
 import itertools
+import threading
 
 import pytest
 
 from typhoon import Bolt, LocalCluster, Spout, TopologyBuilder
-from typhoon.errors import InvalidTopologyError
+from typhoon.errors import InvalidTopologyError, NotRunningError, TopologyFailedError
+from typhoon.worker import _worker
 
 
 @pytest.fixture
@@ -96,7 +98,98 @@ def test_mistakes_are_named_and_nothing_moves(notes):
         running = cluster.submit("here", topology(notes))
         with pytest.raises(InvalidTopologyError, match="there is no component 'sinks'"):
             running.rebalance(executors={"sinks": 2})
-        with pytest.raises(InvalidTopologyError, match="at least one executor"):
+        with pytest.raises(InvalidTopologyError, match="has at least one"):
             running.rebalance(executors={"sink": 0})
         running.wait_until_drained(timeout=30)
     assert len(notes["opened"]) == 3
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"workers": 2.5},
+        {"workers": True},
+        {"wait_secs": "5s"},
+        {"wait_secs": -1},
+        {"wait_secs": float("nan")},
+        {"wait_secs": True},
+        {"executors": {"sink": "x"}},
+        {"executors": {"sink": 1.5}},
+        {"executors": {"sink": True}},
+        {"executors": {"nobody": 1}},
+        {"executors": 3},
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused_with_a_hint(notes, asked):
+    with LocalCluster() as cluster:
+        running = cluster.submit("here", topology(notes))
+        with pytest.raises(InvalidTopologyError, match="hint: "):
+            running.rebalance(**asked)
+        assert running.status == "ACTIVE"
+        running.wait_until_drained(timeout=30)
+    assert len(notes["opened"]) == 3
+
+
+def test_a_kill_that_makes_no_sense_kills_nothing(notes):
+    with LocalCluster() as cluster:
+        running = cluster.submit("here", topology(notes))
+        with pytest.raises(InvalidTopologyError, match="wait_secs = '5s'"):
+            running.kill("5s")
+        assert running.status == "ACTIVE"
+        running.wait_until_drained(timeout=30)
+
+
+def test_what_is_over_has_nothing_to_deal_out(notes):
+    with LocalCluster() as cluster:
+        running = cluster.submit("here", topology(notes, 10))
+        running.wait_until_drained(timeout=30)
+        with pytest.raises(NotRunningError, match="is DRAINED"):
+            running.rebalance(1)
+
+
+def test_whatever_is_raised_meanwhile_the_status_is_as_before(notes, monkeypatch):
+    with LocalCluster() as cluster:
+        running = cluster.submit("here", topology(notes))
+
+        def breaks(*_):
+            raise RuntimeError("no more memory")
+
+        monkeypatch.setattr(running._worker, "rebalance", breaks)
+        with pytest.raises(RuntimeError):
+            running.rebalance(10)
+        assert running.status == "ACTIVE"
+        running.deactivate()
+        with pytest.raises(RuntimeError):
+            running.rebalance(10)
+        assert running.status == "INACTIVE"
+        running.activate()
+        running.wait_until_drained(timeout=30)
+
+
+def test_a_component_that_does_not_come_back_is_no_success(notes, monkeypatch, wait_until):
+    """The new executors are made as soon as it does."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(Bolt):
+        def initialize(self, conf, context):
+            notes["opened"].append(context.task_id)
+
+        def process(self, tup):
+            inside.set()
+            go_on.wait(20)
+
+    builder = topology(notes, 10)
+    builder.set_bolt("slow", Slow).shuffle_grouping("numbers")
+    monkeypatch.setattr(_worker, "REBALANCE_S", 0.2)
+    monkeypatch.setattr("typhoon.local._topology.GIVE_UP_S", 0.1)
+    with LocalCluster() as cluster:
+        running = cluster.submit("here", builder)
+        assert inside.wait(10)
+        with pytest.raises(TopologyFailedError, match="has not come back from a call"):
+            running.rebalance(0.1, executors={"sink": 3})
+        assert running.status == "ACTIVE"
+        assert len(notes["opened"]) == 4
+        go_on.set()
+        wait_until(lambda: len(notes["opened"]) == 8, what="the new instances")
+        assert {one.id: one.executors for one in running.stats().components}["sink"] == 3

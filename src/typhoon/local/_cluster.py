@@ -130,7 +130,7 @@ class LocalCluster:
             around = Surroundings(spec, plan, topology_id, FIRST_PORT, conf)
             worker = Worker(around, options, self._clock, layout)
         worker.start(active=active)
-        return LocalTopology(name, topology_id, spec, conf, worker, state)
+        return LocalTopology(name, topology_id, conf, worker, state)
 
     def __getitem__(self, name: str) -> LocalTopology:
         return self._topologies[name]

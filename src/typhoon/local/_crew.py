@@ -176,9 +176,9 @@ class Crew:
     def move(self, layout: Layout, spec: TopologySpec) -> None:
         """Give every worker the executors that ``layout`` says: those whose executors change are
         started anew, the others hear where everything is now."""
+        content = pickled(spec)
         with self._lock:
-            before, self.layout = self.layout, layout
-            self._pickled = pickled(spec)
+            before, self.layout, self._pickled = self.layout, layout, content
             for member in self.members[: layout.workers]:
                 had = before.executors[member.index] if member.index < before.workers else ()
                 if layout.executors[member.index] != had:

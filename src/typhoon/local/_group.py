@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from typhoon.errors import TopologyFailedError
 from typhoon.local._crew import STOP_S, Crew
 from typhoon.local._member import Member
 from typhoon.local._origin import NOWHERE, Origin
@@ -35,7 +36,7 @@ class WorkerGroup:
         origin: Origin = NOWHERE,
     ) -> None:
         self.topology_id = topology_id
-        self._spec = spec
+        self.spec = spec
         self._start_timeout_s = float(conf["supervisor.worker.start.timeout.secs"])
         self._crew = Crew(topology_id, spec, conf, layout, first_port, origin)
         self._began = time.monotonic()
@@ -99,9 +100,13 @@ class WorkerGroup:
         number = self.workers if workers is None else workers
         ports = [member.port for member in self._crew.members]
         layout = place(self.topology_id, plan, ports, number, self._crew.layout, frozen)
-        self._spec = spec
         self._crew.move(layout, spec)
-        self._crew.wait_until_running(self._start_timeout_s)
+        self.spec = spec
+        if not self._crew.wait_until_running(self._start_timeout_s):
+            raise self.failure or TopologyFailedError(
+                f"not all workers run again {self._start_timeout_s:g} s after a rebalance",
+                hint="logs of its workers tell more; those that hang are started anew",
+            )
         return [
             f"worker {self._crew.members[index].port} stays as it is: spout tasks "
             f"{unsettled[index]} have tuples that are pending or to be replayed"
@@ -141,8 +146,8 @@ class WorkerGroup:
     def finish(self, timeout: float) -> None:
         """After draining: one last tick for each component that has ticks, then close."""
         deadline = time.monotonic() + timeout
-        for name in self._spec.topological_order():
-            if self._ticks(self._spec.components[name]) and not self.is_done:
+        for name in self.spec.topological_order():
+            if self._ticks(self.spec.components[name]) and not self.is_done:
                 self._crew.tell_all("tick", name)
                 while not self.is_idle() and time.monotonic() < deadline and not self.is_done:
                     time.sleep(0.001)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from typhoon.cluster.scheduling import Cluster, ExecutorId, Slot, Supervisor, schedule_evenly
 from typhoon.cluster.scheduling import Topology as Wanted
 from typhoon.errors import InvalidTopologyError
-from typhoon.topology import ACKER, Executor, TaskPlan, TopologySpec
+from typhoon.topology import ACKER, Executor, TaskPlan
 from typhoon.worker import MOST_WORKERS, Layout
 
 MACHINE = "local"
@@ -62,10 +61,8 @@ def refuse_too_many(workers: int, plan: TaskPlan) -> None:
     there cannot be so many."""
     if min(workers, len(_placed(plan))) > MOST_WORKERS:
         raise InvalidTopologyError(
-            [
-                f"workers = {workers}: a topology has at most {MOST_WORKERS}\n"
-                f"hint: ask for {MOST_WORKERS}; a worker runs any number of executors"
-            ]
+            f"workers = {workers}: a topology has at most {MOST_WORKERS}\n"
+            f"hint: ask for {MOST_WORKERS}; a worker runs any number of executors"
         )
 
 
@@ -75,25 +72,3 @@ def _placed(plan: TaskPlan) -> list[Executor]:
 
 def _id(executor: Executor) -> ExecutorId:
     return executor.first, executor.last
-
-
-def rescaled(spec: TopologySpec, executors: Mapping[str, int]) -> TopologySpec:
-    """``spec`` with so many executors of the components named; tasks stay as they are, and no
-    component has more executors than tasks. Raises ``InvalidTopologyError``."""
-    mistakes = [
-        f"there is no component '{name}'\nhint: there are {', '.join(spec.components)}"
-        for name in executors
-        if name not in spec.components
-    ]
-    mistakes += [
-        f"{name} = {count!r}: a component has at least one executor\nhint: {name}=1"
-        for name, count in executors.items()
-        if count < 1
-    ]
-    if mistakes:
-        raise InvalidTopologyError(mistakes)
-    components = {
-        name: replace(one, executors=min(executors.get(name, one.executors), one.tasks))
-        for name, one in spec.components.items()
-    }
-    return replace(spec, components=components)

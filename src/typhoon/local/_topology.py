@@ -18,12 +18,14 @@ from typhoon.cluster.lifecycle import (
     Kill,
     Rebalance,
     Remove,
+    Status,
     TopologyState,
     step,
 )
-from typhoon.errors import InvalidTopologyError
+from typhoon.errors import NotRunningError
 from typhoon.local._orphan import finish_when_drained
-from typhoon.local._placement import refuse_too_many, rescaled
+from typhoon.local._placement import refuse_too_many
+from typhoon.local._wish import refuse_wait, rescaled
 from typhoon.metrics import ComponentStats, Stats, WorkerReport
 from typhoon.topology import TopologySpec, assign_tasks
 from typhoon.worker import has_handle
@@ -48,14 +50,12 @@ class LocalTopology:
         self,
         name: str,
         topology_id: str,
-        spec: TopologySpec,
         conf: Mapping[str, Any],
         worker: Worker | WorkerGroup,
         state: TopologyState,
     ) -> None:
         self.name = name
         self.id = topology_id
-        self.spec = spec
         self.conf = conf
         self._worker = worker
         self._state = state
@@ -66,6 +66,11 @@ class LocalTopology:
         weakref.finalize(self, finish_when_drained, worker).atexit = False
 
     # What it does -----------------------------------------------------------------------------
+
+    @property
+    def spec(self) -> TopologySpec:
+        """What runs now: a rebalance changes the numbers of executors."""
+        return self._worker.spec
 
     @property
     def status(self) -> str:
@@ -255,24 +260,32 @@ class LocalTopology:
         message time-out), and is failed then. Workers whose executors change are started anew, and
         what their bolts kept in memory is gone, as in Storm; others run on. A worker that has a
         spout with something pending or to be replayed stays as it is: what is returned says so.
-        Raises ``InvalidTopologyError`` for a component that there is not, or less than one.
+        Raises ``InvalidTopologyError``, before anything changes, for what cannot be, such as a
+        component that there is not, and ``NotRunningError`` for a topology that is over. Whatever
+        it raises, its status is as before.
         """
-        if workers is not None and workers < 1:
-            raise InvalidTopologyError([f"workers = {workers}: there is at least one"])
-        spec = rescaled(self.spec, executors or {})
+        spec = rescaled(self.spec, wait_secs, workers, executors)
         refuse_too_many(workers or 1, assign_tasks(spec))
+        if self.is_over:
+            raise NotRunningError(
+                f"'{self.name}' is {self.status}: it has no executors to deal out any more",
+                hint="submit it anew",
+            )
         self._apply(Rebalance(wait_secs, workers, executors or {}))
-        if not self._until(self._worker.is_idle, self._state.wait_s):
-            self._worker.give_up()
-            self._until(self._worker.is_idle, GIVE_UP_S)
-        remarks = self._worker.rebalance(spec, workers)
-        self.spec = spec
-        self._apply(DoRebalance())
-        return remarks
+        try:
+            if not self._until(self._worker.is_idle, self._state.wait_s):
+                self._worker.give_up()
+                self._until(self._worker.is_idle, GIVE_UP_S)
+            return self._worker.rebalance(spec, workers)
+        finally:
+            # Somebody may have killed it meanwhile.
+            if self._state.status is Status.REBALANCING:
+                self._apply(DoRebalance())
 
     def kill(self, wait_secs: float | None = None) -> None:
         """Deactivate, let what is in flight finish for at most ``wait_secs`` (default: the message
         time-out), then end it."""
+        refuse_wait(wait_secs)
         self._apply(Kill(wait_secs))
         self._until(self._worker.is_idle, self._state.wait_s)
         self.close()

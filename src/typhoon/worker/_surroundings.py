@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from typhoon.metrics import MetricsBook
@@ -21,23 +20,27 @@ logger = logging.getLogger("typhoon.worker")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all tasks of one worker have in common."""
+    """What all tasks of one worker have in common.
+
+    ``replace`` gives one with another ``spec`` and ``plan`` that shares all the rest.
+    """
 
     spec: TopologySpec
     plan: TaskPlan
     topology_id: str
     worker_port: int
     conf: Mapping[str, Any]
-    handles: Handles = field(default_factory=Handles, init=False, repr=False, compare=False)
-    tasks: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+    handles: Handles = field(default_factory=Handles, repr=False, compare=False)
+    metrics: dict[str, MetricsBook] = field(default_factory=dict, repr=False, compare=False)
+    """Each component's own; they outlive a restart of the worker."""
+    tasks: list[int] = field(default_factory=list, repr=False, compare=False)
     """Those that run in this worker."""
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
     _resources: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
-    def metrics(self) -> Mapping[str, MetricsBook]:
-        """Each component's own metrics; they outlive a restart of the worker."""
-        return {name: MetricsBook(name) for name in self.spec.components}
+    def __post_init__(self) -> None:
+        for name in self.spec.components:
+            self.metrics.setdefault(name, MetricsBook(name))
 
     @property
     def shared_executor(self) -> ThreadPoolExecutor:

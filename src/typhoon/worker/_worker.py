@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from typhoon._core import Engine
@@ -32,6 +32,7 @@ LASTING_S = 60.0
 BACK_OFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 REBALANCE_S = 10.0
 """How long components may take to close while their executors are dealt out anew."""
+LOOK_S = 0.05
 
 
 class Clock(Protocol):
@@ -143,17 +144,33 @@ class Worker:
 
     def rebalance(self, spec: TopologySpec, workers: int | None) -> list[str]:
         """Give its components the executors that ``spec`` says, with new instances; its spouts are
-        at rest. ``workers`` has no effect: there is one. Returns when the new ones are made."""
-        around = copy.copy(self.around)
-        object.__setattr__(around, "spec", spec)
-        object.__setattr__(around, "plan", assign_tasks(spec))
-        self.around, self.layout = around, alone(around.plan.executors)
+        at rest. ``workers`` has no effect: there is one. Returns when the new ones are made.
+
+        Raises ``TopologyFailedError`` when they are not: the worker has failed, or a component did
+        not come back from a call; they are made then as soon as it does."""
+        self.around = replace(self.around, spec=spec, plan=assign_tasks(spec))
+        self.layout = alone(self.around.plan.executors)
         self._made_anew.clear()
         self._rebalancing = True
         if self._engine is not None:
             self._engine.stop()
-        self._made_anew.wait(REBALANCE_S)
+        if not self._until_made_anew(time.monotonic() + REBALANCE_S):
+            raise self.failure or TopologyFailedError(
+                f"'{spec.name or self.topology_id}' has no new executors after {REBALANCE_S:g} s: "
+                "a component has not come back from a call",
+                hint="they are made once it does; give a bolt that waits threaded = True",
+            )
         return []
+
+    def _until_made_anew(self, deadline: float) -> bool:
+        while not self._made_anew.wait(LOOK_S):
+            if self.is_done or time.monotonic() >= deadline:
+                return False
+        return True
+
+    @property
+    def spec(self) -> TopologySpec:
+        return self.around.spec
 
     def give_up(self) -> None:
         """Fail what is pending: there is no more time to finish it."""
@@ -250,11 +267,9 @@ class Worker:
             if self.clock is not None and self._engine is not None:
                 self.clock.detach(self._engine)
             if self._rebalancing and not self._closing.is_set() and self.failure is None:
-                self._rebalancing = False
                 self._remember()
                 if not self._begin_anew():
                     break
-                self._made_anew.set()
                 continue
             if not self._again or self._closing.is_set() or self.failure is not None:
                 break
@@ -279,12 +294,14 @@ class Worker:
         self._done.set()
 
     def _begin_anew(self) -> bool:
+        self._rebalancing = False
         try:
             self._make()
-        except TopologyFailedError as error:  # of a worker hook
+        except Exception as error:  # of a worker hook, or of a custom grouping
             self.failure = error
             return False
         self._run_lines()
+        self._made_anew.set()
         return True
 
     def _remember(self) -> None:
