@@ -376,6 +376,18 @@ class DiesAtStart(Part, Bolt):
         pass
 
 
+class DiesWhileItStarts(Part, Bolt):
+    """Does so as long as there are files in the folder ``lives``, of which each start takes one."""
+
+    def begin(self) -> None:
+        for life in os.listdir(self.lives):
+            os.remove(os.path.join(self.lives, life))
+            os._exit(3)
+
+    def process(self, tup: Any) -> None:
+        self.diary.note("seen", tup.values[0], self.task, os.getpid())
+
+
 class Keys(Part, Spout):
     """Emits each of ``keys`` keys many times, to see to whom it goes."""
 

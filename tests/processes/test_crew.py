@@ -103,10 +103,10 @@ def test_who_closes_second_waits_for_the_first(diary, submit, folder):
 # Orders ------------------------------------------------------------------------------------------
 
 
-def test_a_topology_that_is_larger_than_a_socket_holds(diary, submit, folder):
+def test_a_topology_that_is_larger_than_a_socket_holds(diary, submit, folder, wait_until):
     bolt = Sink(diary, ballast=b"x" * 1_000_000)
     topology = submit(numbers_to(bolt, diary), 2)
-    assert not list(folder.rglob("*.order")), "a worker leaves the order that it has read"
+    wait_until(lambda: not list(folder.rglob("*.order")), what="no order that was read")
     topology.wait_until_drained(timeout=30)
     assert diary.count("acked") == COUNT
 

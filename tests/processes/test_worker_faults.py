@@ -18,6 +18,7 @@ from worker_parts import (
     CannotStart,
     Cutter,
     DiesAtStart,
+    DiesWhileItStarts,
     Forward,
     Hog,
     Kills,
@@ -392,6 +393,33 @@ def test_a_worker_that_dies_in_initialize_again_and_again(diary, submit, wait_un
     log = Path(topology.failure.hint.removeprefix("its log is "))
     assert log.exists(), "the hint points at a log that is not there any more"
     assert "about to die" in log.read_text()
+
+
+def test_who_was_in_flight_is_not_to_blame_for_a_start_that_failed(
+    diary, submit, tmp_path, wait_until
+):
+    """Only what a worker may have held when it ran can have killed it."""
+    keep, lives = tmp_path / "keep", tmp_path / "lives"
+    keep.touch()
+    lives.mkdir()
+    builder = TopologyBuilder()
+    builder.set_spout("numbers", Replayed(diary, keep=str(keep), pace=2000))
+    dies = DiesWhileItStarts(diary, lives=str(lives))
+    builder.set_bolt("sink", dies).shuffle_grouping("numbers")
+    topology = submit(builder, 2, topology_message_timeout_secs=NEVER, topology_max_worker_deaths=3)
+    wait_until(lambda: diary.count("acked") > 100, what="the first acks")
+    for number in range(4):
+        (lives / str(number)).touch()
+    (sink,) = [one for one in topology.stats().processes if "sink" in one.components]
+    os.kill(sink.pid, signal.SIGKILL)
+    wait_until(lambda: not list(lives.iterdir()), 20, what="all starts that fail")
+    count = diary.count("acked")
+    wait_until(lambda: diary.count("acked") > count + 100, 20, what="acks after them")
+    keep.unlink()
+    topology.wait_until_drained(timeout=30)
+    assert topology.stats()["components"]["numbers"]["gave_up"] == 0
+    acked = diary.firsts("acked")
+    assert set(acked) == set(range(len(acked)))
 
 
 def test_on_error_exit_starts_one_worker_anew(diary, submit, tmp_path, wait_until):

@@ -264,6 +264,17 @@ def test_a_dead_worker_does_not_count_towards_max_fails(spout: Replaying) -> Non
     assert (len(spout.sent), spout.gave_up) == (6, 1)
 
 
+def test_a_death_that_no_tuple_can_have_caused_does_not_count(spout: Replaying) -> None:
+    bind_reporter(spout, Notes())
+    spout.emit(["a"], 1)
+    for _ in range(10):
+        spout.fail_by_worker_death(1, 2, False)
+    assert (len(spout.sent), spout.gave_up) == (11, 0)
+    spout.fail_by_worker_death(1, 2, 7)
+    spout.fail_by_worker_death(1, 2, 8)
+    assert (len(spout.sent), spout.gave_up) == (12, 1)
+
+
 def test_a_plain_spout_treats_a_dead_worker_as_a_fail() -> None:
     failed = []
 

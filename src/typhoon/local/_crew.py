@@ -182,7 +182,7 @@ class Crew:
             for member in self.members[: layout.workers]:
                 had = before.executors[member.index] if member.index < before.workers else ()
                 if layout.executors[member.index] != had:
-                    member.running = False
+                    member.running, member.moved = False, True
                     self._assign(member)
                 elif had:
                     seen = layout.seen_from(member.index, member.incarnation)
@@ -213,7 +213,7 @@ class Crew:
             path = self._folder.write_order(member.index, incarnation, order)
             ours, theirs = socket.socketpair()
             channel = Channel(ours)
-            member.begin(incarnation, channel)
+            member.begin(incarnation, channel, path)
             self._new.append((member, incarnation, channel))
         self._ring()
         fd = theirs.detach()
@@ -264,11 +264,12 @@ class Crew:
         """The process of the last start is gone: all others have to know."""
         if not member.alive:
             return
+        blameless = member.is_blameless
         member.die()
         self._questions.drop(member)
         for other in self.members:
             if other is not member:
-                self._send(other, "down", member.index, member.incarnation)
+                self._send(other, "down", member.index, member.incarnation, blameless)
         self._ended.notify_all()
 
     # On the thread that listens -----------------------------------------------------------------

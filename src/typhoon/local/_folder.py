@@ -36,7 +36,8 @@ class RunFolder:
         return f"unix:{self.path}/{index}-{incarnation}"
 
     def write_order(self, index: int, incarnation: int, content: bytes) -> Path:
-        """For one start of a worker, which removes it when it has read it."""
+        """For one start of a worker, which empties it when it has read it, and removes it when it
+        runs."""
         file = self.path / f"{index}-{incarnation}{ORDER}"
         file.write_bytes(content)
         return file

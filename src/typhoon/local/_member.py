@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from typhoon.metrics import ProcessFigures, WorkerReport
@@ -30,6 +31,10 @@ class Member:
     running: bool = False
     ended: bool = False
     channel: Channel | None = None
+    order: Path | None = None
+    """The file of its order, which it removes when it begins to process tuples."""
+    moved: bool = False
+    """It was asked to end, since its executors change."""
     address: str | None = None
     report: WorkerReport = field(default_factory=WorkerReport)
     past: list[WorkerReport] = field(default_factory=list)
@@ -39,11 +44,11 @@ class Member:
     held: bool = False
     """Nothing is read of it now: an answer would not be heard."""
 
-    def begin(self, incarnation: int, channel: Channel) -> None:
+    def begin(self, incarnation: int, channel: Channel, order: Path) -> None:
         """A process is about to be started, with the other end of ``channel``."""
-        self.incarnation, self.channel = incarnation, channel
+        self.incarnation, self.channel, self.order = incarnation, channel, order
         self.alive, self.running, self.ended, self.address = True, False, False, None
-        self.held = False
+        self.held = self.moved = False
         self.starts += 1
 
     def is_over(self, incarnation: int) -> bool:
@@ -54,8 +59,15 @@ class Member:
         self.report = report
         self.figures = report.process or self.figures
 
+    @property
+    def is_blameless(self) -> bool:
+        """Whether no tuple can be why its process is gone: it ended in order, or had none yet."""
+        return self.moved or (self.order is not None and self.order.exists())
+
     def die(self) -> None:
         """Its process is gone."""
+        if self.order is not None:
+            self.order.unlink(missing_ok=True)
         self.alive = self.running = False
         self.past.append(self.report.of_the_past())
         self.report = WorkerReport()

@@ -50,7 +50,8 @@ class Spout(Component, SpoutBase):
         """Called in place of ``fail`` when a worker died that may have held a part of the tree.
 
         ``max_worker_deaths`` is ``topology.max.worker.deaths``; only a spout that replays needs it.
-        ``death`` says which: the same one may be told several times, after each replay.
+        ``death`` says which: the same one may be told several times, after each replay. It is False
+        where no tuple can be to blame: the worker had not begun to run, or was ended in order.
         """
         self.fail(tup_id)
 
@@ -210,8 +211,12 @@ class ReliableSpout(Spout):
         self, tup_id: Hashable, max_worker_deaths: int, death: Hashable = None
     ) -> None:
         """Emit the tuple again, unless it took that many workers down with it. Each ``death``
-        counts once, however often it is told of."""
+        counts once, however often it is told of, and False does not count."""
         if tup_id not in self.unacked_tuples:
+            return
+        if death is False:
+            emitted = self.unacked_tuples[tup_id]
+            self.emit(emitted.tup, tup_id, emitted.stream, emitted.direct_task)
             return
         last = max_worker_deaths - 1  # the last death is not followed by a replay
         deaths = self.worker_deaths.setdefault(tup_id, set())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from typhoon.config import CheckedConf, TopologyOptions, component_conf, topology_options
@@ -59,7 +60,10 @@ class EnginePlan:
 
 
 class Planner:
-    """Makes one ``EnginePlan``; ``stop`` and the error books are what its shells report to."""
+    """Makes one ``EnginePlan``; ``stop`` and the error books are what its shells report to.
+
+    ``on_open`` is called by each line that begins to process.
+    """
 
     def __init__(
         self,
@@ -68,12 +72,14 @@ class Planner:
         books: Mapping[str, ErrorBook],
         stop: Any,
         layout: Layout,
+        on_open: Callable[[], None],
     ) -> None:
         self.around = around
         self.options = options
         self.books = books
         self.stop = stop
         self.layout = layout
+        self.on_open = on_open
         components = around.spec.components.values()
         self.streams = [(one.id, name) for one in components for name in one.streams]
         self.confs = {one.id: _conf_of(one, around.conf) for one in components}
@@ -92,6 +98,10 @@ class Planner:
         lines = [shared] + [[one] for one in others if self._is_threaded(one.spec)]
         if coroutines:
             lines.append(coroutines)
+        for members in lines:
+            self._tell_when_open([one.shell for one in members if one.shell is not None])
+        if all(one.shell is None for one in planned):
+            self.on_open()
         content = {
             "options": self._options(active),
             "lines": [[self._executor(one) for one in line] for line in lines],
@@ -101,6 +111,17 @@ class Planner:
         }
         line = len(lines) - 1 if coroutines else None
         return EnginePlan(content, tuple(planned), line, tuple(self.streams))
+
+    def _tell_when_open(self, shells: Sequence[Shell]) -> None:
+        """A line begins to process when all of its executors are initialized."""
+        left = count(len(shells) - 1, -1)
+
+        def is_open() -> None:
+            if next(left) == 0:
+                self.on_open()
+
+        for shell in shells:
+            shell.on_open = is_open
 
     def _is_threaded(self, spec: ComponentSpec) -> bool:
         return spec.threaded or self.options.executor_threads == "all"
@@ -113,7 +134,8 @@ class Planner:
             shared: dict[Any, Any] = {}
             contexts = [Context(self.around, task, spec.id, shared) for task in executor.tasks]
             hooks = [*([DebugHook] if conf["topology.debug"] else []), *self.hooks]
-            shell = Shell(spec, conf, contexts, self.books[spec.id], self.stop, hooks)
+            blameless = self.around.blameless
+            shell = Shell(spec, conf, contexts, self.books[spec.id], self.stop, hooks, blameless)
         return Planned(number, spec, executor, shell, self.ticks[spec.id])
 
     def _tick(self, spec: ComponentSpec) -> float | None:

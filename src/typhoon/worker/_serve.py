@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -47,13 +48,15 @@ def main(arguments: Sequence[str]) -> int:
     """The exit status: 0 after an orderly end, 1 if the worker failed, which it has told."""
     end_with_parent()
     channel = Channel(socket.socket(fileno=int(arguments[0])))
-    return _Served(channel, _take_order(Path(arguments[1]))).run()
+    file = Path(arguments[1])
+    return _Served(channel, _read_order(file), file).run()
 
 
-def _take_order(file: Path) -> WorkerOrder:
-    """The order is for this start alone: nobody else finds it."""
+def _read_order(file: Path) -> WorkerOrder:
+    """The order is for this start alone: nobody else reads it. The file stays until the worker
+    begins to process, so that one can tell of a worker that has died if it ever did."""
     content = file.read_bytes()
-    file.unlink()
+    file.write_bytes(b"")
     order: WorkerOrder = pickle.loads(content)
     return order
 
@@ -61,9 +64,10 @@ def _take_order(file: Path) -> WorkerOrder:
 class _Served:
     """Messages come as (name, ...) and are answered by the method of that name."""
 
-    def __init__(self, channel: Channel, order: WorkerOrder) -> None:
+    def __init__(self, channel: Channel, order: WorkerOrder, file: Path) -> None:
         self.channel = channel
         self.order = order
+        self.file = file
         self.over = threading.Event()
         self.printed = Printed()
         self.preparing = True
@@ -123,7 +127,8 @@ class _Served:
         options = topology_options(order.conf)
         share_the_lock(spec)
         around = Surroundings(spec, assign_tasks(spec), order.topology_id, order.port, order.conf)
-        worker = Worker(around, options, layout=order.layout, restarts=False)
+        forget = partial(self.file.unlink, missing_ok=True)
+        worker = Worker(around, options, layout=order.layout, restarts=False, on_open=forget)
         self.engine = worker.prepare(active=order.active)
         name, secret, listen = order.topology_id, order.secret, order.listen
         address = self.engine.listen(name, secret, listen, options.link_timeout_s, order.tls)
@@ -217,7 +222,9 @@ class _Served:
             if index != self.order.layout.index:
                 self.engine.peer_up(index, incarnation, address)
 
-    def on_down(self, index: int, incarnation: int) -> None:
+    def on_down(self, index: int, incarnation: int, blameless: bool) -> None:
+        if blameless:
+            self.worker.excuse(index, incarnation)
         self.engine.peer_down(index, incarnation)
 
     def on_active(self, active: bool) -> None:

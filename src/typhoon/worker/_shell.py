@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, Literal
 
 from typhoon._core import Tuple, must_have_run
@@ -37,7 +37,8 @@ class Shell:
     """Called by the engine on the executor's thread only; ``slot`` numbers the tasks.
 
     ``stop`` is told why the worker has to end: the exception, and whether starting anew may help.
-    ``hooks`` are classes of which each task gets an object.
+    ``hooks`` are classes of which each task gets an object. ``on_open`` is called when all tasks
+    are initialized; ``blameless`` are deaths that no tuple can have caused.
     """
 
     def __init__(
@@ -48,8 +49,11 @@ class Shell:
         errors: ErrorBook,
         stop: Callable[[TopologyFailedError, bool], None],
         hooks: Sequence[Callable[[], Any]] = (),
+        blameless: Set[int] = frozenset(),
     ) -> None:
         self.hooks = hooks
+        self.blameless = blameless
+        self.on_open: Callable[[], None] | None = None
         self.watches: dict[int, Watch] = {}
         self.spec = spec
         self.conf = conf
@@ -97,6 +101,8 @@ class Shell:
         else:
             self.calls.initialize(slot, result)
         self.opened = slot + 1
+        if self.opened == len(self.contexts) and self.on_open is not None:
+            self.on_open()
 
     def starters(self, slot: int) -> tuple[Starter, Starter]:
         """Of a bolt of coroutines: what is called in place of ``process`` and ``process_tick``."""
@@ -143,7 +149,8 @@ class Shell:
         ``death`` may be told several times of a ``tup_id``: by each worker that dropped anything.
         """
         most = int(self.conf["topology.max.worker.deaths"])
-        self.instances[slot].fail_by_worker_death(tup_id, most, death)
+        told = False if death in self.blameless else death
+        self.instances[slot].fail_by_worker_death(tup_id, most, told)
 
     def unreadable(self, slot: int, source: tuple[str, str, Any], error: BaseException) -> None:
         """A tuple of another worker cannot be decoded; it fails."""

@@ -15,6 +15,9 @@ from typhoon.worker._handles import Handles
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+GIVEN_UP = (1 << 64) - 1
+"""What the engine calls the death for which ``lose_all`` fails tuples: nobody died."""
+
 logger = logging.getLogger("typhoon.worker")
 
 
@@ -35,6 +38,8 @@ class Surroundings:
     """Each component's own; they outlive a restart of the worker."""
     tasks: list[int] = field(default_factory=list, repr=False, compare=False)
     """Those that run in this worker."""
+    blameless: set[int] = field(default_factory=lambda: {GIVEN_UP}, repr=False, compare=False)
+    """Deaths for which no tuple can be to blame."""
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
     _resources: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -51,7 +51,8 @@ class Worker:
 
     When a component asks for it (``on_error = "exit"``), the engine is stopped and, after a pause
     that grows, made anew with new instances, as a worker process would be: what was in flight is
-    its source's to replay. Counts go on.
+    its source's to replay. Counts go on. ``on_open`` is called when it begins to process: once by
+    each of the engine's threads, on that.
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class Worker:
         clock: Clock | None = None,
         layout: Layout | None = None,
         restarts: bool = True,
+        on_open: Callable[[], None] = lambda: None,
     ) -> None:
         self.around = around
         self.restarts = restarts
+        self.on_open = on_open
         self.layout = alone(around.plan.executors) if layout is None else layout
         self.options = options
         self.clock = clock
@@ -177,6 +180,11 @@ class Worker:
         if self._engine is not None:
             self._engine.lose_all()
 
+    def excuse(self, worker: int, incarnation: int) -> None:
+        """That start of another worker is about to be found dead, and no tuple is to blame."""
+        # As the engine calls a death.
+        self.around.blameless.add(worker << 32 | incarnation & 0xFFFF_FFFF)
+
     def unsettled(self) -> list[int]:
         """The first tasks of spout executors that have something pending, or to replay."""
         engine, plan = self._engine, self._plan
@@ -199,7 +207,9 @@ class Worker:
 
     def _make(self) -> Engine:
         self.around.tasks[:] = sorted(task for one in self.layout.mine for task in one.tasks)
-        self._planner = Planner(self.around, self.options, self.books, self._stop, self.layout)
+        self._planner = Planner(
+            self.around, self.options, self.books, self._stop, self.layout, self.on_open
+        )
         plan = self._planner.plan(active=self._active)
         engine = Engine(plan.content, None if self.clock is None else self.clock.now_ns)
         self._hooks.start()
