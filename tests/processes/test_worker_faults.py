@@ -295,7 +295,7 @@ def test_what_a_worker_has_started_ends_with_it(diary, submit, wait_until):
 # Silence -----------------------------------------------------------------------------------------
 
 
-def test_stopped_beyond_the_heartbeat_time_out(line, diary, wait_until):
+def test_stopped_beyond_the_heartbeat_time_out(line, diary, wait_until, caplog):
     """It is taken for dead, and its successor does its work."""
     flow = line(worker_heartbeat_frequency_secs=0.1, supervisor_worker_timeout_secs=1)
     victim = flow.process("forward")
@@ -306,7 +306,10 @@ def test_stopped_beyond_the_heartbeat_time_out(line, diary, wait_until):
     stats, acked = flow.end()
     assert set(acked.values()) == {1}
     assert stats.failed_by_worker_death == diary.count("lost") > 0
-    assert any("was silent for 1 s" in notice for notice in flow.topology.notices)
+    (notice,) = flow.topology.notices
+    assert "was silent for 1 s" in notice
+    assert "hint: its log is " in notice
+    assert len([one for one in caplog.records if "was silent for 1 s" in one.message]) == 1
 
 
 @pytest.mark.parametrize("component", ["numbers", "forward", "sink"])
@@ -386,7 +389,7 @@ def test_a_worker_that_dies_in_initialize_again_and_again(diary, submit, wait_un
     )
     wait_until(lambda: topology.status == "FAILED", 40)
     wait_until(lambda: topology.is_over)
-    assert "gave up after 4 starts" in topology.failure.message
+    assert "gave up after 3 restarts" in topology.failure.message
     assert "exit status 3" in topology.failure.message
     deaths = [pid for name, _, pid in diary.all("opened") if name == "broken"]
     assert len(deaths) == len(set(deaths)) == 4
@@ -435,7 +438,9 @@ def test_on_error_exit_starts_one_worker_anew(diary, submit, tmp_path, wait_unti
     wait_until(lambda: diary.count("acked") > 400, 20)
     starts = {one.components: one.starts for one in topology.stats().processes}
     assert starts == {("numbers",): 1, ("raises",): 2, ("sink",): 1}
-    assert any("150 is not wanted" in notice for notice in topology.notices)
+    (notice,) = topology.notices
+    assert "150 is not wanted" in notice
+    assert "hint: its log is " in notice
     keep.unlink()
     topology.wait_until_drained(timeout=20)
     acked = diary.firsts("acked")

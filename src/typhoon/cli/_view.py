@@ -122,14 +122,13 @@ class Progress:
 
 
 class LineView:
-    """One line a second on stderr."""
+    """One line a second on stderr, between the lines of the log, which has all notices."""
 
     every_s = 1.0
     first_s = 0.9
 
     def __init__(self) -> None:
         self._progress = Progress()
-        self._notices = 0
         self._out = sys.stdout
         self._paused = False
 
@@ -154,9 +153,6 @@ class LineView:
             return
         self._progress.look(stats, time.monotonic())
         say(line(stats, self._progress))
-        for notice in notices[self._notices :]:
-            say(f"note: {notice}")
-        self._notices = len(notices)
 
 
 def line(stats: Stats, progress: Progress) -> str:

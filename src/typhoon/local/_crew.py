@@ -247,18 +247,24 @@ class Crew:
 
     def _on_change(self, port: int, status: Status, incarnation: int, reason: str) -> None:
         member = self._by_port[port]
-        if reason:  # none is given for what was ordered
-            self._died = True
-            member.notices.append(f"worker {port}: {reason}; its log is {self._folder.log(port)}")
         if status is Status.KILL:
             with self._lock:
                 self._send(member, "end")
         if status not in (Status.WAITING_FOR_WORKER_START, Status.RUNNING, Status.KILL):
             with self._lock:
                 self._down(member)
+        if not reason:  # none is given for what was ordered
+            return
+        self._died = True
+        told = f"{member.why} ({reason})" if member.why else reason
+        failure = TopologyFailedError(
+            f"worker {port}: {told}", hint=f"its log is {self._folder.log(port)}"
+        )
+        member.notices.append(str(failure))
         if status is Status.GIVEN_UP:
-            hint = f"its log is {self._folder.log(port)}"
-            self._fail(TopologyFailedError(f"worker {port}: {reason}", hint=hint))
+            self._fail(failure)
+        else:
+            logger.warning("%s", failure)
 
     def _down(self, member: Member) -> None:
         """The process of the last start is gone: all others have to know."""
@@ -363,7 +369,7 @@ class Crew:
 
     def _on_failed(self, member: Member, message: str, hint: str | None, again: bool) -> None:
         if again:
-            member.notices.append(f"worker {member.port} starts anew: {message}")
+            member.why = message
         else:
             self._fail(TopologyFailedError(message, hint=hint))
 

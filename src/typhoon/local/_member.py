@@ -33,6 +33,8 @@ class Member:
     channel: Channel | None = None
     order: Path | None = None
     """The file of its order, which it removes when it begins to process tuples."""
+    why: str = ""
+    """What it said of its end before that."""
     moved: bool = False
     """It was asked to end, since its executors change."""
     address: str | None = None
@@ -48,7 +50,7 @@ class Member:
         """A process is about to be started, with the other end of ``channel``."""
         self.incarnation, self.channel, self.order = incarnation, channel, order
         self.alive, self.running, self.ended, self.address = True, False, False, None
-        self.held = self.moved = False
+        self.held, self.moved, self.why = False, False, ""
         self.starts += 1
 
     def is_over(self, incarnation: int) -> bool:

@@ -146,7 +146,8 @@ def assign_to_killed(state: SlotState, event: Assigned, now: float) -> Step:
     """KILL_AND_RELAUNCH: no relaunch if something else, or nothing, is to come after."""
     if _goes_on(state, event):
         return Step(replace(state, assignment=event.assignment), ())
-    return Step(replace(state, status=Status.KILL, assignment=event.assignment), ())
+    after = replace(state, status=Status.KILL, assignment=event.assignment)
+    return Step(after, (Report(state.reason),))
 
 
 def code_ready(state: SlotState, event: CodeReady, now: float) -> Step:
@@ -337,7 +338,7 @@ def _launch(state: SlotState, assignment: SlotAssignment, now: float) -> Step:
 
 
 def _kill(state: SlotState, reason: str, now: float) -> Step:
-    """What runs here cannot be asked any more."""
+    """What runs here cannot be asked any more. The reason is reported when it has ended."""
     after = replace(
         state,
         status=Status.KILL_AND_RELAUNCH,
@@ -345,7 +346,7 @@ def _kill(state: SlotState, reason: str, now: float) -> Step:
         forced=True,
         reason=reason,
     )
-    return Step(after, (Kill(), Report(reason)))
+    return Step(after, (Kill(),))
 
 
 def _after_death(state: SlotState, reason: str, now: float) -> Step:
@@ -382,7 +383,11 @@ def _back_off(options: SlotOptions, short_lives: int) -> float:
 
 
 def _give_up(state: SlotState, reason: str) -> Step:
-    lasting = f"none of which lasted {state.options.lasting_s:g} s"
-    why = f"gave up after {len(state.short_lives)} starts, {lasting}: {reason}"
+    restarts, lasting = state.options.max_restarts, f"lasted {state.options.lasting_s:g} s"
+    if restarts > 1:
+        tried = f"after {restarts} restarts, none of which {lasting}"
+    else:
+        tried = f"after a restart that has not {lasting}" if restarts else "without a restart"
+    why = f"gave up {tried}: {reason}"
     after = replace(state, status=Status.GIVEN_UP, due=None, started_at=None, reason=why)
     return Step(after, (Report(why),))

@@ -54,9 +54,10 @@ class Slots:
     """Feeds what happens into ``step``, and does by ``launcher`` what comes out, on one thread.
 
     ``on_change`` is called on that thread for every change of a slot's status and for every reason
-    that there is to report. It must not wait; it may call ``assign`` and ``heartbeat``, but not
-    ``close``. So is ``fetch``, which begins to bring what an assignment needs, and is answered by
-    ``fetched``; without it everything is here already. All methods may be called on any thread.
+    that there is to report, which nobody else tells. It must not wait; it may call ``assign`` and
+    ``heartbeat``, but not ``close``. So is ``fetch``, which begins to bring what an assignment
+    needs, and is answered by ``fetched``; without it everything is here already. All methods may be
+    called on any thread.
 
     The launcher is closed when the thread ends, for whatever reason: no worker runs unsupervised.
     """
@@ -225,7 +226,7 @@ class Slots:
             case Kill():
                 self._launcher.kill(port)
             case Report(reason):
-                logger.warning("slot %d: %s", port, reason)
+                logger.debug("slot %d: %s", port, reason)
 
     def _begin_fetch(self, port: int, assignment: SlotAssignment) -> None:
         if self._fetch is None:
