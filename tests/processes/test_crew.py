@@ -15,7 +15,7 @@ import pytest
 from worker_parts import Numbers, Replayed, Sink, Trap
 
 from typhoon import TopologyBuilder
-from typhoon.errors import InvalidTopologyError
+from typhoon.errors import InvalidConfigError, InvalidTopologyError
 from typhoon.local import _crew
 from typhoon.local._outlet import MOST_WAITING
 from typhoon.worker import PRINTED, tell_supervisor
@@ -381,6 +381,19 @@ def test_more_workers_than_there_may_be(diary, submit, folder):
     topology = submit(numbers_to(Sink(diary), diary, par=1), 65)
     assert topology.stats().workers == 2
     topology.wait_until_drained(timeout=20)
+
+
+def test_more_workers_than_a_machine_has_ports_for(diary, submit):
+    """Only as many are started as have anything to run."""
+    topology = submit(numbers_to(Sink(diary), diary, par=1), 10_000)
+    assert topology.stats().workers == 2
+    topology.wait_until_drained(timeout=20)
+
+
+@pytest.mark.parametrize("workers", [10_001, 10**30])
+def test_more_workers_than_any_cluster_has(diary, submit, workers):
+    with pytest.raises(InvalidConfigError, match="at most 10000"):
+        submit(numbers_to(Sink(diary), diary), workers)
 
 
 def test_a_rebalance_to_more_than_there_may_be_moves_nothing(diary, submit, tmp_path):

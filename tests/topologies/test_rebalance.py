@@ -109,6 +109,7 @@ def test_mistakes_are_named_and_nothing_moves(notes):
     [
         {"workers": 2.5},
         {"workers": True},
+        {"workers": 10**30},
         {"wait_secs": "5s"},
         {"wait_secs": -1},
         {"wait_secs": float("nan")},

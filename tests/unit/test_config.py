@@ -1,5 +1,6 @@
 """Configuration: what a value may be, who overrides whom, and what is said about odd keys."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -147,6 +148,20 @@ def test_a_value_is_read_in_the_unit_of_its_key(name: str, given: object, read: 
         ("nimbus.thrift.port", 65536),
         ("nimbus.seeds", "localhost"),
         ("supervisor.slots.ports", [0]),
+        ("topology.workers", 10_001),
+        ("topology.workers", 10**30),
+        ("supervisor.worker.timeout.secs", 0),
+        ("supervisor.worker.timeout.secs", -1),
+        ("supervisor.worker.start.timeout.secs", 0),
+        ("supervisor.worker.restart.window.secs", 0),
+        ("supervisor.worker.max.restarts", -1),
+        ("worker.heartbeat.frequency.secs", 0),
+        ("worker.link.timeout", 0),
+        ("worker.log.file.size", 0),
+        ("worker.log.file.size", "1b"),
+        ("worker.log.files", 0),
+        ("worker.log.files", 10**6),
+        ("worker.memory.limit.mb", 0),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_must_be(name: str, value: object) -> None:
@@ -168,6 +183,33 @@ def test_a_duration_without_end_is_named_with_the_longest(name: str, value: obje
     assert cause.startswith(f"topology.{name} is {value!r}: it must be a duration of ")
     assert cause.endswith("at most 10000d")
     assert hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "most"),
+    [
+        ("topology.max.spout.pending", 10**30, "a whole number of at most 1000000000, or null"),
+        ("topology.executor.receive.buffer.size", 10**30, "a whole number of at most 1000000000"),
+        ("worker.memory.limit.mb", float("inf"), "a number of at most 1000000000, or null"),
+        ("worker.log.file.size", 10**30, "a size of at most 1000000000000000 bytes"),
+        ("worker.log.file.size", "9" * 30 + "gib", "a size of at most 1000000000000000 bytes"),
+    ],
+)
+def test_what_is_beyond_all_measure_is_named_with_the_most(
+    name: str, value: object, most: str
+) -> None:
+    with pytest.raises(InvalidConfigError, match=f"{re.escape(name)} is .*: it must be {most}"):
+        check({name: value})
+
+
+@pytest.mark.parametrize(("beats", "silent"), [("30s", 30), (5, "5s"), (3600, None), (None, 0.5)])
+def test_a_worker_that_would_be_killed_between_two_heartbeats(
+    beats: object, silent: object
+) -> None:
+    asked = {"worker.heartbeat.frequency.secs": beats, "supervisor.worker.timeout.secs": silent}
+    given = {name: value for name, value in asked.items() if value is not None}
+    with pytest.raises(InvalidConfigError, match=r"hint: let supervisor\.worker\.timeout\.secs"):
+        topology_conf(given)
 
 
 def test_all_wrong_values_are_listed_at_once() -> None:

@@ -259,6 +259,20 @@ def test_a_parallelism_that_is_no_whole_number_of_at_least_one(par: Any) -> None
     assert mistakes(builder) == [f"spout 'lines': tasks {rule}, not {par!r}\n{hint}"]
 
 
+@pytest.mark.parametrize("par", [100_001, 10**30])
+def test_a_parallelism_beyond_all_measure(par: int) -> None:
+    builder = TopologyBuilder("t")
+    builder.set_spout("lines", Lines, par)
+    (mistake,) = mistakes(builder)
+    assert mistake.startswith(
+        f"spout 'lines': parallelism is {par}: a component has at most 100000 tasks\n"
+    )
+    builder = TopologyBuilder("t")
+    builder.set_spout("lines", Lines).set_num_tasks(par)
+    (mistake,) = mistakes(builder)
+    assert mistake.startswith("spout 'lines': tasks is")
+
+
 @pytest.mark.parametrize("environment", [None, "test"])
 def test_a_parallelism_for_another_environment(environment: str | None) -> None:
     class Scaled(Topology):

@@ -22,6 +22,7 @@ from typhoon.config._kinds import (
 
 _SECS = duration("secs")
 _MS = duration("ms")
+_SOME_SECS = duration("secs", "1ms")
 
 
 def _key(name: str, default: object, kind: Kind, doc: str, unit: str = "") -> Key:
@@ -58,9 +59,15 @@ NIMBUS = (
 SUPERVISOR = (
     _key("supervisor.slots.ports", [6700, 6701, 6702, 6703], ports, "one worker may run per port"),
     _worker(
-        "supervisor.worker.timeout.secs", 30, _SECS, "a worker silent for so long is killed", "secs"
+        "supervisor.worker.timeout.secs",
+        30,
+        _SOME_SECS,
+        "a worker silent for so long is killed; more than worker.heartbeat.frequency.secs",
+        "secs",
     ),
-    _worker("supervisor.worker.start.timeout.secs", 120, _SECS, "the same while it starts", "secs"),
+    _worker(
+        "supervisor.worker.start.timeout.secs", 120, _SOME_SECS, "the same while it starts", "secs"
+    ),
     _worker(
         "supervisor.worker.shutdown.sleep.secs",
         3,
@@ -75,7 +82,11 @@ SUPERVISOR = (
         "a slot whose worker was started again so often, and never lasted, gives up",
     ),
     _worker(
-        "supervisor.worker.restart.window.secs", 600, _SECS, "time in which restarts count", "secs"
+        "supervisor.worker.restart.window.secs",
+        600,
+        _SOME_SECS,
+        "time in which restarts count",
+        "secs",
     ),
     _worker(
         "supervisor.worker.lasting.secs",
@@ -103,7 +114,7 @@ WORKER = (
     Key(
         "worker.link.timeout",
         2,
-        _SECS,
+        _SOME_SECS,
         "a link between two workers that cannot resume for so long fails what it carried",
         unit="secs",
         field="link_timeout_s",
@@ -129,10 +140,14 @@ WORKER = (
         "worker.max.timeout.secs", 600, _SECS, "upper bound of topology.worker.timeout.secs", "secs"
     ),
     _worker(
-        "worker.heartbeat.frequency.secs", 1, _SECS, "between two heartbeats of a worker", "secs"
+        "worker.heartbeat.frequency.secs",
+        1,
+        _SOME_SECS,
+        "between two heartbeats of a worker",
+        "secs",
     ),
     _worker(
-        "worker.memory.limit.mb", None, optional(number()), "a worker above it is killed", "MB"
+        "worker.memory.limit.mb", None, optional(number(1)), "a worker above it is killed", "MB"
     ),
     _worker(
         "worker.log.level",
@@ -141,9 +156,9 @@ WORKER = (
         "what a worker logs: this and what is worse",
     ),
     _worker(
-        "worker.log.file.size", 100_000_000, size(), "a log of that size is begun anew", "bytes"
+        "worker.log.file.size", 100_000_000, size(1000), "a log of that size is begun anew", "bytes"
     ),
-    _worker("worker.log.files", 10, whole(1), "logs of a worker's port that are kept"),
+    _worker("worker.log.files", 10, whole(1, 1000), "logs of a worker's port that are kept"),
     Key("worker.childopts", "-Xmx%HEAP-MEM%m", anything, "options of workers' java", effect=JVM),
     Key("worker.heap.memory.mb", 768, number(), "Java heap of a worker", "MB", JVM),
 )

@@ -18,9 +18,12 @@ from typhoon.config._kinds import (
     whole,
 )
 
+MOST_WORKERS = 10_000
+"""Of a topology in a cluster; on one machine there are fewer."""
+
 SHAPE = (
     Key("topology.name", None, optional(text), "the name the topology runs under; set at submit"),
-    Key("topology.workers", 1, whole(1), "worker processes", field="workers"),
+    Key("topology.workers", 1, whole(1, MOST_WORKERS), "worker processes", field="workers"),
     Key(
         "topology.tasks",
         None,

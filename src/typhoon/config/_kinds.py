@@ -25,6 +25,10 @@ SECONDS = {
 }
 LONGEST = "10000d"
 """No duration is longer: who means "never" says so, in the way of the key."""
+LARGEST = 10**9
+"""No whole number is larger: it would be a slip, and the engine counts in 32 bits here and
+there."""
+MOST_BYTES = 10**15
 BYTES = {
     "b": 1,
     "kb": 1000,
@@ -55,14 +59,18 @@ def kind(description: str, accept: Callable[[Any], bool]) -> Kind:
 
 
 def whole(minimum: int = 0, maximum: int | None = None) -> Kind:
-    """A whole number between two bounds, both included."""
+    """A whole number between two bounds, both included, and never above ``LARGEST``."""
     most = "" if maximum is None else f" and at most {maximum}"
+    description = f"a whole number of at least {minimum}{most}"
 
-    def accept(value: Any) -> bool:
-        whole_number = isinstance(value, int) and not isinstance(value, bool)
-        return whole_number and value >= minimum and (maximum is None or value <= maximum)
+    def read(value: Any) -> Any:
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            raise ValueError(description)
+        if value > (LARGEST if maximum is None else maximum):
+            raise ValueError(description if maximum else f"a whole number of at most {LARGEST}")
+        return value
 
-    return kind(f"a whole number of at least {minimum}{most}", accept)
+    return Kind(description, read)
 
 
 def fraction() -> Kind:
@@ -70,9 +78,18 @@ def fraction() -> Kind:
     return kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 
 
-def number() -> Kind:
-    """A number that is not negative."""
-    return kind("a number of at least 0", lambda value: _is_number(value) and value >= 0)
+def number(minimum: int = 0) -> Kind:
+    """A number that is not less, and not above ``LARGEST``."""
+    description = f"a number of at least {minimum}"
+
+    def read(value: Any) -> Any:
+        if not _is_number(value) or value < minimum:
+            raise ValueError(description)
+        if value > LARGEST:
+            raise ValueError(f"a number of at most {LARGEST}")
+        return value
+
+    return Kind(description, read)
 
 
 def choice(*values: str) -> Kind:
@@ -114,16 +131,18 @@ def read_duration(value: Any) -> float:
         raise ValueError(f"{value!r} will not do: it must be {error}") from None
 
 
-def size() -> Kind:
+def size(minimum: int = 0) -> Kind:
     """A number of bytes, or text such as "256 MiB"."""
-    description = "a size: a whole number of bytes, or text such as '64MB', '256MiB'"
+    least = f" of at least {minimum} bytes" if minimum else ""
+    description = f"a size{least}: a whole number of bytes, or text such as '64MB', '256MiB'"
 
     def read(value: Any) -> Any:
-        if isinstance(value, str):
-            return int(_measure(value, BYTES, description))
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        found = int(_measure(value, BYTES, description)) if isinstance(value, str) else value
+        if not isinstance(found, int) or isinstance(found, bool) or found < minimum:
             raise ValueError(description)
-        return value
+        if found > MOST_BYTES:
+            raise ValueError(f"a size of at most {MOST_BYTES} bytes")
+        return found
 
     return Kind(description, read)
 

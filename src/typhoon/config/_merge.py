@@ -32,7 +32,20 @@ def topology_conf(*layers: Mapping[str, Any] | None, strict: bool = False) -> Ch
     """
     given = _flatten(layers)
     checked = check(given, strict=strict)
-    return CheckedConf({**defaults(), **checked.values}, checked.warnings)
+    values = {**defaults(), **checked.values}
+    _refuse_contradictions(values)
+    return CheckedConf(values, checked.warnings)
+
+
+def _refuse_contradictions(values: Mapping[str, Any]) -> None:
+    """Values that each may be, and not together."""
+    beats, silent = "worker.heartbeat.frequency.secs", "supervisor.worker.timeout.secs"
+    if values[beats] >= values[silent]:
+        raise InvalidConfigError(
+            f"{beats} is {values[beats]:g} and {silent} is {values[silent]:g}: every worker would "
+            f"be killed as silent between two heartbeats\n"
+            f"hint: let {silent} be several times {beats}"
+        )
 
 
 def component_conf(

@@ -16,7 +16,7 @@ from typhoon.local._placement import place
 from typhoon.local._serializable import check_serializable
 from typhoon.local._topology import LocalTopology
 from typhoon.topology import TopologySpec, assign_tasks, check_name, topology_spec
-from typhoon.worker import Clock, Surroundings, Worker, has_handle
+from typhoon.worker import MOST_WORKERS, Clock, Surroundings, Worker, has_handle
 
 if TYPE_CHECKING:
     from typhoon.local._group import WorkerGroup
@@ -110,7 +110,7 @@ class LocalCluster:
         options = topology_options(conf)
         plan = assign_tasks(spec)
         workers = options.workers if self._processes else 1
-        ports = range(FIRST_PORT, FIRST_PORT + workers)
+        ports = range(FIRST_PORT, FIRST_PORT + MOST_WORKERS)
         layout = place(topology_id, plan, ports, workers)
         state = TopologyState(name, options.message_timeout_s)
         state, _ = step(state, Submit(active))

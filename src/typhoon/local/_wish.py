@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import isnan
 from typing import Any
 
+from typhoon.config import read_value
 from typhoon.errors import InvalidTopologyError
 from typhoon.topology import TopologySpec
 
@@ -43,11 +44,12 @@ def _wrong_wait(wait_secs: Any) -> Iterator[str]:
 
 
 def _wrong_workers(workers: Any) -> Iterator[str]:
-    if workers is not None and not _is_count(workers):
-        yield (
-            f"workers = {workers!r}: a topology has at least one, and a whole number of them\n"
-            "hint: workers=2; None leaves them as they are"
-        )
+    try:
+        if workers is not None:
+            read_value("topology.workers", workers)
+    except ValueError as error:
+        rule = str(error).partition(": ")[2]
+        yield f"workers = {workers!r}: {rule}\nhint: workers=2; None leaves them as they are"
 
 
 def _wrong_numbers(spec: TopologySpec, executors: Any) -> Iterator[str]:

@@ -37,6 +37,8 @@ SIGNATURES = {
 """The methods that the engine calls, and what it passes by position."""
 BATCHING = {"group_key": ("tup",), "process_batch": ("key", "tups"), "process_batches": ()}
 """The same of those that a ``BatchingBolt`` calls."""
+MOST_TASKS = 100_000
+"""A component with more would not be described by intent; each costs a few kilobytes."""
 SECS_BETWEEN_BATCHES = (0.001, 864_000_000)
 """As ``topology.tick.tuple.freq.secs``, but without 0."""
 
@@ -91,7 +93,13 @@ def check_component(who: str, declaration: Declaration, mistakes: Mistakes) -> b
 def check_count(who: str, what: str, value: Any, mistakes: Mistakes) -> int:
     """``value`` as a number of executors or tasks; 1, and a mistake, if it cannot be one."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
+        if value <= MOST_TASKS:
+            return value
+        mistakes.add(
+            f"{who}: {what} is {value}: a component has at most {MOST_TASKS} tasks",
+            "an executor processes one tuple at a time: a few for each core are enough",
+        )
+        return 1
     mistakes.add(
         f"{who}: {what} must be a whole number of at least 1, not {value!r}",
         "write 1 or more, without quotes, or leave it out",

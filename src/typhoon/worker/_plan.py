@@ -24,6 +24,9 @@ MOST_WORKERS = 64
 BYTES_PER_TUPLE = 192
 """What a queued tuple is taken to weigh, where a limit is given in bytes."""
 
+LONGEST_STEP = 1e9
+"""One tuple in so many is timed at least, if any is."""
+
 TICK = ("__system", "__tick", ("rate_secs",))
 
 
@@ -161,7 +164,9 @@ class Planner:
             "hard_limit": max(1, options.outbox_hard_limit_bytes // BYTES_PER_TUPLE),
             "max_replays": options.max_replays,
             "poll": (options.spout_wait_park_us / 1e6, options.spout_wait_sleep_ms / 1e3),
-            "timed_every": round(1 / rate) if (rate := options.stats_sample_rate) else 0,
+            "timed_every": (
+                round(min(1 / rate, LONGEST_STEP)) if (rate := options.stats_sample_rate) else 0
+            ),
         }
 
     def _schema(self, stream: tuple[str, str]) -> tuple[str, str, tuple[str, ...]]:
