@@ -409,6 +409,25 @@ def test_a_rebalance_to_more_than_there_may_be_moves_nothing(diary, submit, tmp_
     assert set(diary.firsts("acked")) == set(diary.firsts("seen"))
 
 
+def test_a_folder_whose_path_is_too_long_for_sockets(diary, submit, tmp_path, monkeypatch):
+    above = tmp_path / ("x" * 100)
+    above.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(above))
+    with pytest.raises(InvalidConfigError, match="hint: set TMPDIR to a shorter path, or worker"):
+        submit(numbers_to(Sink(diary), diary), 2)
+    assert not list(above.iterdir())
+    topology = submit(numbers_to(Sink(diary), diary), 2, worker_link_transport="tcp")
+    topology.wait_until_drained(timeout=20)
+
+
+def test_where_nobody_can_listen(diary, submit, monkeypatch, wait_until):
+    monkeypatch.setattr(_crew.Crew, "_listen_at", lambda *_: "unix:/nowhere/at/all")
+    topology = submit(numbers_to(Sink(diary), diary), 2, wait=False)
+    wait_until(lambda: topology.failure)
+    assert "cannot listen at unix:/nowhere/at/all" in topology.failure.message
+    assert "worker.link.transport" in topology.failure.hint
+
+
 @pytest.mark.parametrize("part", ["ProcessLauncher", "Outlet", "Slots", "SlotAssignment"])
 def test_a_start_that_fails_leaves_nothing(diary, submit, folder, monkeypatch, part):
     def fail(*_):

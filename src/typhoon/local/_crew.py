@@ -26,7 +26,7 @@ from typhoon.cluster.supervisor import (
 )
 from typhoon.errors import TopologyFailedError
 from typhoon.local._folder import RunFolder
-from typhoon.local._links import link_tls
+from typhoon.local._links import link_tls, refuse_long_path
 from typhoon.local._member import Member, Questions
 from typhoon.local._origin import Origin, pickled
 from typhoon.local._outlet import Outlet
@@ -101,6 +101,7 @@ class Crew:
     def start(self) -> None:
         """Start every worker's process; the topology begins when all are connected. What it raises
         leaves something to ``close``."""
+        refuse_long_path(self._conf, self._folder.path)
         name = f"typhoon-{self._topology_id}"
         launcher = ProcessLauncher(self._folder.path, log_options(self._conf))
         self._ends.callback(launcher.close)

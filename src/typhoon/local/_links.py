@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from typhoon.errors import InvalidConfigError
+
+LONGEST = 107 if sys.platform == "linux" else 103
+"""Bytes that the path of a Unix socket may have."""
+NAME = len("/63-9999")
+"""What a socket's own name adds to that of its folder."""
+
+
+def refuse_long_path(conf: Mapping[str, Any], folder: Path) -> None:
+    """Raises ``InvalidConfigError`` if workers could not listen in ``folder``."""
+    length = len(os.fsencode(folder)) + NAME
+    if conf["worker.link.transport"] == "unix" and length > LONGEST:
+        raise InvalidConfigError(
+            f"workers cannot listen in {folder}: the path of a Unix socket has at most {LONGEST} "
+            "bytes\nhint: set TMPDIR to a shorter path, or worker.link.transport to tcp"
+        )
 
 
 def link_tls(conf: Mapping[str, Any]) -> tuple[str, str, str, str] | None:

@@ -41,6 +41,7 @@ logger = logging.getLogger("typhoon.worker")
 
 CLOSE_S = 2.0
 """How long components may take to close when the supervisor is gone."""
+LISTEN = "set TMPDIR to a folder that can hold sockets, or worker.link.transport to tcp or unix"
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -131,7 +132,10 @@ class _Served:
         worker = Worker(around, options, layout=order.layout, restarts=False, on_open=forget)
         self.engine = worker.prepare(active=order.active)
         name, secret, listen = order.topology_id, order.secret, order.listen
-        address = self.engine.listen(name, secret, listen, options.link_timeout_s, order.tls)
+        try:
+            address = self.engine.listen(name, secret, listen, options.link_timeout_s, order.tls)
+        except OSError as error:
+            raise TopologyFailedError(f"a worker {error}", hint=LISTEN) from error
         self.channel.send("listening", address)
         return worker
 
