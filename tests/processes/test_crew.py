@@ -428,6 +428,19 @@ def test_where_nobody_can_listen(diary, submit, monkeypatch, wait_until):
     assert "worker.link.transport" in topology.failure.hint
 
 
+def test_a_peer_that_cannot_be_reached_is_named(diary, submit, monkeypatch, wait_until, caplog):
+    def elsewhere(crew, member, address):
+        on_listening(crew, member, "tcp:127.0.0.1:1")
+
+    on_listening = _crew.Crew._on_listening
+    monkeypatch.setattr(_crew.Crew, "_on_listening", elsewhere)
+    submit(numbers_to(Sink(diary), diary), 2, wait=False, worker_link_transport="tcp")
+    where = "it listens at tcp:127.0.0.1:1, and there is no answer"
+    for worker, peer in ((6700, 6701), (6701, 6700)):
+        said = f"worker {worker}: no link with worker {peer} yet: {where}"
+        wait_until(lambda said=said: said in caplog.messages, what=said)
+
+
 @pytest.mark.parametrize("part", ["ProcessLauncher", "Outlet", "Slots", "SlotAssignment"])
 def test_a_start_that_fails_leaves_nothing(diary, submit, folder, monkeypatch, part):
     def fail(*_):

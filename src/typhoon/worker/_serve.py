@@ -29,6 +29,7 @@ from typhoon.metrics import Gauge, ProcessFigures, WorkerReport
 from typhoon.topology import assign_tasks
 from typhoon.worker._channel import Channel
 from typhoon.worker._layout import Layout
+from typhoon.worker._linking import Linking
 from typhoon.worker._lock import share_the_lock
 from typhoon.worker._order import WorkerOrder
 from typhoon.worker._outside import Logged, Printed, connect
@@ -131,6 +132,8 @@ class _Served:
         forget = partial(self.file.unlink, missing_ok=True)
         worker = Worker(around, options, layout=order.layout, restarts=False, on_open=forget)
         self.engine = worker.prepare(active=order.active)
+        layout = order.layout
+        self.linking = Linking(self.engine, layout.peers, order.port - layout.index)
         name, secret, listen = order.topology_id, order.secret, order.listen
         try:
             address = self.engine.listen(name, secret, listen, options.link_timeout_s, order.tls)
@@ -167,17 +170,9 @@ class _Served:
 
     def _start(self) -> None:
         """Nothing is opened before every peer is connected."""
-        refused: dict[int | None, str] = {}
-        while not self.engine.wait_connected(self.order.layout.peers, 0.5):
-            if self.over.is_set():
-                return
-            for peer, why in self.engine.take_refused():
-                if refused.get(peer) != why:
-                    refused[peer] = why
-                    who = "somebody" if peer is None else f"worker {peer}"
-                    logger.warning("no link with %s yet: %s", who, why)
-        self.worker.go()
-        self._send("running")
+        if self.linking.wait(self.over):
+            self.worker.go()
+            self._send("running")
 
     def _beat(self) -> None:
         while not self.over.is_set():
@@ -225,6 +220,7 @@ class _Served:
         for index, (incarnation, address) in peers.items():
             if index != self.order.layout.index:
                 self.engine.peer_up(index, incarnation, address)
+                self.linking.listens(index, address)
 
     def on_down(self, index: int, incarnation: int, blameless: bool) -> None:
         if blameless:
