@@ -13,12 +13,12 @@ from typhoon.local._origin import NOWHERE, Origin
 from typhoon.local._placement import place
 from typhoon.metrics import ProcessFigures, WorkerReport, WorkerStats, merged
 from typhoon.topology import ComponentSpec, TopologySpec, assign_tasks
-from typhoon.worker import Layout, Progress, nothing_happens
+from typhoon.worker import Draining, Layout, Progress, nothing_happens
 
 NO_PROCESS = ProcessFigures(0, 0.0, 0.0, 0)
 
 
-class WorkerGroup:
+class WorkerGroup(Draining):
     """Does for several processes what ``Worker`` does in this one, with the same methods.
 
     ``layout`` gives the executors of each worker by index; worker ``index`` has port
@@ -53,9 +53,9 @@ class WorkerGroup:
             self._crew.close()
             raise
 
-    def close(self, timeout: float = STOP_S) -> None:
-        """Stop at once: every component's ``close`` is called."""
+    def close(self, timeout: float = STOP_S) -> bool:
         self._crew.close(timeout)
+        return True
 
     def wait_until_running(self, timeout: float) -> bool:
         """Whether all workers run, in time."""
@@ -65,6 +65,10 @@ class WorkerGroup:
     def failure(self) -> Exception | None:
         """Why it cannot run any more, if it cannot."""
         return self._crew.failure
+
+    @property
+    def is_active(self) -> bool:
+        return self._crew.active
 
     def set_active(self, active: bool) -> None:
         self._crew.active = active
@@ -115,8 +119,7 @@ class WorkerGroup:
 
     # Draining ---------------------------------------------------------------------------------
 
-    def _look(self) -> list[Progress] | None:
-        """How far all are, if nothing has happened since the look before."""
+    def look(self) -> list[Progress] | None:
         found = self._crew.ask_all("progress")
         now = {index: one for index, one in found.items() if isinstance(one, Progress)}
         before, self._last_look = self._last_look, now
@@ -124,37 +127,16 @@ class WorkerGroup:
             return None
         return list(now.values())
 
-    def is_drained(self) -> bool:
-        look = self._look()
-        if look is None:
-            return False
-        if all(one.ended for one in look):
-            return True
-        if all(one.exhausted for one in look):
-            self._crew.tell_all("hurry")
-        return False
+    def hurry(self) -> None:
+        self._crew.tell_all("hurry")
 
-    def is_idle(self) -> bool:
-        look = self._look()
-        if look is None:
-            return False
-        pending = sum(one.pending for one in look)
-        if pending and not self._crew.active:
-            self._crew.tell_all("hurry")
-        return pending == 0
+    def ticking(self) -> list[str]:
+        return [
+            name for name in self.spec.topological_order() if _ticks(self.spec.components[name])
+        ]
 
-    def finish(self, timeout: float) -> None:
-        """After draining: one last tick for each component that has ticks, then close."""
-        deadline = time.monotonic() + timeout
-        for name in self.spec.topological_order():
-            if self._ticks(self.spec.components[name]) and not self.is_done:
-                self._crew.tell_all("tick", name)
-                while not self.is_idle() and time.monotonic() < deadline and not self.is_done:
-                    time.sleep(0.001)
-        self.close(max(STOP_S, deadline - time.monotonic()))
-
-    def _ticks(self, spec: ComponentSpec) -> bool:
-        return spec.kind == "bolt" and spec.native is None
+    def tick(self, component: str) -> None:
+        self._crew.tell_all("tick", component)
 
     def pending(self, most: int = 10) -> list[Any]:
         """Names (tup_ids) of pending tuples: what a wait waits for."""
@@ -202,3 +184,7 @@ class WorkerGroup:
             rss_mb=round(figures.rss_bytes / 1e6, 1),
             components=tuple(dict.fromkeys(one.component for one in executors)),
         )
+
+
+def _ticks(spec: ComponentSpec) -> bool:
+    return spec.kind == "bolt" and spec.native is None

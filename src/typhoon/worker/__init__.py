@@ -2,6 +2,7 @@
 
 from typhoon.worker._channel import Channel
 from typhoon.worker._context import Context
+from typhoon.worker._draining import Draining
 from typhoon.worker._handles import has_handle
 from typhoon.worker._layout import Layout
 from typhoon.worker._lock import share_the_lock
@@ -24,6 +25,7 @@ __all__ = [
     "Channel",
     "Clock",
     "Context",
+    "Draining",
     "Layout",
     "Progress",
     "Surroundings",

@@ -14,11 +14,12 @@ from typhoon.config import TopologyOptions
 from typhoon.errors import TopologyFailedError, TyphoonInternalError
 from typhoon.metrics import WorkerReport, WorkerStats
 from typhoon.topology import ComponentSpec, TopologySpec, assign_tasks
+from typhoon.worker._draining import CLOSE_S, Draining
 from typhoon.worker._errors import ErrorBook
 from typhoon.worker._figures import Figures
 from typhoon.worker._layout import Layout, alone
 from typhoon.worker._plan import EnginePlan, Planner
-from typhoon.worker._progress import Progress
+from typhoon.worker._progress import Progress, nothing_happens
 from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._worker_hooks import WorkerHooks
 
@@ -46,7 +47,7 @@ class Clock(Protocol):
     def detach(self, engine: Engine) -> None: ...
 
 
-class Worker:
+class Worker(Draining):
     """One worker. ``start`` returns at once; what goes wrong later is in ``failure``.
 
     When a component asks for it (``on_error = "exit"``), the engine is stopped and, after a pause
@@ -117,9 +118,8 @@ class Worker:
         keeper.start()
         self._threads.append(keeper)
 
-    def close(self, timeout: float = 2.0) -> bool:
-        """Stop at once, without draining: every component's ``close`` is called. False if a
-        component did not come back from a call within ``timeout`` seconds; its thread is left."""
+    def close(self, timeout: float = CLOSE_S) -> bool:
+        """A component that does not come back from a call in time leaves its thread behind."""
         self._closing.set()
         engine = self._engine
         if engine is not None:
@@ -196,6 +196,10 @@ class Worker:
             for one in plan.spouts
             if one.shell is not None and (every[one.number]["pending"] or one.shell.keeps)
         ]
+
+    @property
+    def is_active(self) -> bool:
+        return self._active
 
     def set_active(self, active: bool) -> None:
         self._active = active
@@ -352,13 +356,25 @@ class Worker:
         exhausted = self._has_no_more_data()
         return Progress(stamp, ended, exhausted, _pending(engine), tuple(engine.counts()))
 
+    def look(self) -> list[Progress] | None:
+        """Two looks, with nothing in between."""
+        first = self.progress()
+        if first.stamp is None:
+            return None
+        second = self.progress()
+        return [second] if nothing_happens({0: first}, {0: second}) else None
+
     def hurry(self) -> None:
-        """Nothing more will come: batches need not wait for their time."""
         if self._engine is not None:
             self._hurry(self._engine)
 
+    def ticking(self) -> list[str]:
+        plan = self._plan
+        if self._engine is None or plan is None or self._again:
+            return []
+        return list(dict.fromkeys(one.spec.id for one in plan.executors if one.tick is not None))
+
     def tick(self, component: str) -> None:
-        """One last tick for the tasks of ``component``, if it has any here."""
         engine, plan = self._engine, self._plan
         if engine is None or plan is None:
             return
@@ -377,33 +393,7 @@ class Worker:
 
     @property
     def is_done(self) -> bool:
-        """The worker has ended, of itself or because it was closed."""
         return self._done.is_set()
-
-    def is_drained(self) -> bool:
-        """Nothing to do now, and no spout has more data: seen twice, with nothing in between."""
-        engine = self._engine
-        if engine is None or self._again:
-            return False
-        first = engine.quiet()
-        if first is None or engine.quiet() != first:
-            return False
-        if engine.ended():
-            return engine.quiet() == first
-        if self._has_no_more_data():
-            self._hurry(engine)
-        return False
-
-    def is_idle(self) -> bool:
-        """No tuple is queued and no tree is pending, whether or not spouts have more data."""
-        engine = self._engine
-        if engine is None or self._again:
-            return False
-        first = engine.quiet()
-        pending = _pending(engine)
-        if first is not None and pending and not self._active:
-            self._hurry(engine)
-        return first is not None and pending == 0 and engine.quiet() == first
 
     def _has_no_more_data(self) -> bool:
         spouts = self._plan.spouts if self._plan is not None else []
@@ -416,17 +406,8 @@ class Worker:
                 engine.tick(planned.number)
 
     def finish(self, timeout: float) -> None:
-        """After draining: one last tick for each component that has ticks, then close. That a
-        source broke, and its data is not complete, is a failure."""
-        engine, plan = self._engine, self._plan
-        deadline = time.monotonic() + timeout
-        if engine is not None and plan is not None and not self._again and not self.is_done:
-            ticking = [one.spec.id for one in plan.executors if one.tick is not None]
-            for name in dict.fromkeys(ticking):
-                self.tick(name)
-                while not self.is_idle() and time.monotonic() < deadline and not self.is_done:
-                    time.sleep(0.001)
-        self.close(max(2.0, deadline - time.monotonic()))
+        """That a source broke, and its data is not complete, is a failure."""
+        super().finish(timeout)
         self.failure = self.failure or self.broken
 
     def pending(self, most: int = 10) -> list[Any]:
