@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 import pytest
+from launcher_parts import BEST, Yard
 from worker_parts import Diary
 
+from typhoon.cluster.supervisor._deaths import Waiters
 from typhoon.local import LocalCluster, LocalTopology
 
 COMMAND = [sys.executable, "-m", "typhoon.cli"]
@@ -197,3 +199,11 @@ def submit() -> Iterator[Submit]:
             return started
 
         yield start
+
+
+@pytest.fixture(params=sorted({BEST, Waiters}, key=str))
+def yard(request: pytest.FixtureRequest, tmp_path: Path, wait_until: Callable) -> Iterator[Yard]:
+    """A launcher, with each way to hear of deaths that this system has."""
+    made = Yard(tmp_path, wait_until, request.param)
+    yield made
+    made.launcher.close()
