@@ -31,6 +31,7 @@ from figures import Figure, answer
 
 from typhoon import Bolt, LocalCluster, ReliableSpout, TopologyBuilder, Tuple
 from typhoon.local import LocalTopology
+from typhoon.metrics import WorkerStats
 
 WORDS = 8
 WORD = "<dqq"
@@ -137,13 +138,17 @@ def kill(running: LocalTopology, folder: Path, of_spout: bool) -> Kill:
     victim = spout if of_spout else other
     if victim.pid is None:
         raise SystemExit(f"error: the worker on port {victim.port} does not run")
-    member = next(one for one in running._worker._crew.members if one.port == victim.port)
     old = {file.name for file in folder.iterdir()}
-    incarnation = member.incarnation
+
+    def now() -> WorkerStats:
+        return next(one for one in running.processes if one.port == victim.port)
+
     began = time.monotonic()
     os.kill(victim.pid, signal.SIGKILL)
-    known = wait_for(lambda: not member.alive or member.incarnation != incarnation, "the death")
-    up = wait_for(lambda: member.incarnation != incarnation and member.running, "the new start")
+    known = wait_for(lambda: now().pid is None, "the death")
+    wait_for(lambda: now().starts > victim.starts, "the new start")
+    running.wait_until_running(DEADLINE_S)
+    up = time.monotonic()
 
     def firsts() -> list[Path]:
         return [file for file in folder.glob("first-?*") if file.name not in old]

@@ -26,7 +26,7 @@ from typhoon.errors import NotRunningError
 from typhoon.local._orphan import finish_when_drained
 from typhoon.local._placement import refuse_too_many
 from typhoon.local._wish import refuse_wait, rescaled
-from typhoon.metrics import ComponentStats, Stats, WorkerReport
+from typhoon.metrics import ComponentStats, Stats, WorkerReport, WorkerStats
 from typhoon.topology import TopologySpec, assign_tasks
 from typhoon.worker import has_handle
 
@@ -132,6 +132,12 @@ class LocalTopology:
         """Each component of the topology, spouts first and then down-stream."""
         specs = [self.spec.components[name] for name in self.spec.topological_order()]
         return tuple(report.component(one.id, one.kind, one.executors, one.tasks) for one in specs)
+
+    @property
+    def processes(self) -> tuple[WorkerStats, ...]:
+        """Each worker's process, as it is known without asking: ``pid`` is None where it ended, and
+        until its next start has reported. None of them where the topology runs in this one."""
+        return self._worker.processes()
 
     def emitted_by_spouts(self) -> int:
         """How many tuples the spouts have emitted, replays too; quicker to get than ``stats``."""

@@ -20,6 +20,7 @@ from typhoon.worker._figures import Figures
 from typhoon.worker._layout import Layout, alone
 from typhoon.worker._plan import EnginePlan, Planner
 from typhoon.worker._progress import Progress, nothing_happens
+from typhoon.worker._restarts import Restarts
 from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._worker_hooks import WorkerHooks
 
@@ -27,10 +28,6 @@ logger = logging.getLogger("typhoon.worker")
 
 WATCH_S = 0.5
 """How long the watchdog looks before it sees whether its worker still runs."""
-RESTARTS = 5
-"""So many restarts in a row, none of which lasted ``LASTING_S``, are enough."""
-LASTING_S = 60.0
-BACK_OFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 REBALANCE_S = 10.0
 """How long components may take to close while their executors are dealt out anew."""
 LOOK_S = 0.05
@@ -90,7 +87,7 @@ class Worker(Draining):
         self._again = False
         self._reason: Exception | None = None
         self._active = True
-        self._restarts = 0
+        self._restarts = Restarts()
         self._figures = Figures(self.books, around.metrics)
         self._began = time.monotonic()
 
@@ -290,14 +287,13 @@ class Worker(Draining):
             if not self.restarts:
                 self.failure, self.ask_again = self._reason, True
                 break
-            self._restarts = 0 if time.monotonic() - began > LASTING_S else self._restarts + 1
-            if self._restarts > RESTARTS:
+            pause = self._restarts.pause(time.monotonic() - began)
+            if pause is None:
                 self.failure = TopologyFailedError(
-                    f"the worker ended {self._restarts} times in a row: {self._reason}",
+                    f"the worker ended {self._restarts.short} times in a row: {self._reason}",
                     hint="mend what it raises, or set on_error to 'fail', 'drop' or 'dead-letter'",
                 )
                 break
-            pause = BACK_OFF_S[min(self._restarts, len(BACK_OFF_S)) - 1]
             logger.warning("worker restarts in %.2f s: %s", pause, self._reason)
             self._remember()
             if self._closing.wait(pause):
