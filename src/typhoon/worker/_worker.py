@@ -21,6 +21,7 @@ from typhoon.worker._layout import Layout, alone
 from typhoon.worker._plan import EnginePlan, Planner
 from typhoon.worker._progress import Progress, nothing_happens
 from typhoon.worker._restarts import Restarts
+from typhoon.worker._running import Running
 from typhoon.worker._surroundings import Surroundings
 from typhoon.worker._worker_hooks import WorkerHooks
 
@@ -184,15 +185,8 @@ class Worker(Draining):
 
     def unsettled(self) -> list[int]:
         """The first tasks of spout executors that have something pending, or to replay."""
-        engine, plan = self._engine, self._plan
-        if engine is None or plan is None:
-            return []
-        every = engine.figures()
-        return [
-            one.executor.first
-            for one in plan.spouts
-            if one.shell is not None and (every[one.number]["pending"] or one.shell.keeps)
-        ]
+        running = self._running
+        return [] if running is None else running.unsettled()
 
     @property
     def is_active(self) -> bool:
@@ -200,11 +194,16 @@ class Worker(Draining):
 
     def set_active(self, active: bool) -> None:
         self._active = active
-        engine = self._engine
-        if engine is not None:
-            (engine.activate if active else engine.deactivate)()
+        running = self._running
+        if running is not None:
+            (running.engine.activate if active else running.engine.deactivate)()
             if not active:
-                self._hurry(engine)
+                running.hurry()
+
+    @property
+    def _running(self) -> Running | None:
+        engine, plan = self._engine, self._plan
+        return None if engine is None or plan is None else Running(engine, plan)
 
     def _make(self) -> Engine:
         self.around.tasks[:] = sorted(task for one in self.layout.mine for task in one.tasks)
@@ -345,12 +344,8 @@ class Worker(Draining):
 
     def progress(self) -> Progress:
         """How far it is: two looks at all workers tell whether a topology has drained."""
-        engine = self._engine
-        if engine is None or self._again:
-            return Progress()
-        stamp, ended = engine.quiet(), engine.ended()
-        exhausted = self._has_no_more_data()
-        return Progress(stamp, ended, exhausted, _pending(engine), tuple(engine.counts()))
+        running = self._running
+        return Progress() if running is None or self._again else running.progress()
 
     def look(self) -> list[Progress] | None:
         """Two looks, with nothing in between."""
@@ -361,24 +356,18 @@ class Worker(Draining):
         return [second] if nothing_happens({0: first}, {0: second}) else None
 
     def hurry(self) -> None:
-        if self._engine is not None:
-            self._hurry(self._engine)
+        running = self._running
+        if running is not None:
+            running.hurry()
 
     def ticking(self) -> list[str]:
-        plan = self._plan
-        if self._engine is None or plan is None or self._again:
-            return []
-        return list(dict.fromkeys(one.spec.id for one in plan.executors if one.tick is not None))
+        running = self._running
+        return [] if running is None or self._again else running.ticking()
 
     def tick(self, component: str) -> None:
-        engine, plan = self._engine, self._plan
-        if engine is None or plan is None:
-            return
-        for planned in plan.of(component):
-            if planned.tick is not None:
-                if planned.shell is not None:
-                    planned.shell.hurry()
-                engine.tick(planned.number)
+        running = self._running
+        if running is not None:
+            running.tick(component)
 
     @property
     def broken(self) -> Exception | None:
@@ -391,16 +380,6 @@ class Worker(Draining):
     def is_done(self) -> bool:
         return self._done.is_set()
 
-    def _has_no_more_data(self) -> bool:
-        spouts = self._plan.spouts if self._plan is not None else []
-        return all(one.shell is not None and one.shell.has_ended for one in spouts)
-
-    def _hurry(self, engine: Engine) -> None:
-        """Nothing more will come: batches need not wait for their time."""
-        for planned in self._plan.executors if self._plan is not None else ():
-            if planned.shell is not None and planned.shell.hurry():
-                engine.tick(planned.number)
-
     def finish(self, timeout: float) -> None:
         """That a source broke, and its data is not complete, is a failure."""
         super().finish(timeout)
@@ -408,11 +387,8 @@ class Worker(Draining):
 
     def pending(self, most: int = 10) -> list[Any]:
         """Names (tup_ids) of pending tuples, the oldest first: what a wait waits for."""
-        engine, plan = self._engine, self._plan
-        if engine is None or plan is None:
-            return []
-        spouts = [one for one in plan.spouts if one.shell is not None]
-        return [name for one in spouts for name in engine.pending(one.number, 1.0)[:most]][:most]
+        running = self._running
+        return [] if running is None else running.pending(most)
 
     # Measuring --------------------------------------------------------------------------------
 
@@ -447,8 +423,3 @@ class Worker(Draining):
     def _notice(self, notice: str) -> None:
         self.notices.append(notice)
         logger.warning("%s", notice)
-
-
-def _pending(engine: Engine) -> int:
-    """How many trees of its spouts have not ended."""
-    return sum(figures["pending"] for figures in engine.figures())
