@@ -19,6 +19,8 @@ TEXT = "bench.text"
 PASSES = "bench.passes"
 FOLDER = "bench.folder"
 """Keys of the configuration: the text's file, how often each spout emits it, where results go."""
+MARK = 100
+"""A tracking spout notes the time of each so many-th ack."""
 
 
 class Lines(Spout):
@@ -31,6 +33,7 @@ class Lines(Spout):
         self.lines = chain(self.start(), enumerate(passes(text, conf[PASSES])))
         self.left = len(text) * conf[PASSES]
         self.first = self.last = 0.0
+        self.marks: list[float] = []
         self.file = result_file(conf, context, "lines")
 
     def start(self) -> Iterator[Any]:
@@ -39,7 +42,7 @@ class Lines(Spout):
         yield from ()
 
     def close(self) -> None:
-        found = {"first": self.first, "last": self.last or monotonic(), "left": self.left}
+        found = {"first": self.first, "last": self.last or monotonic(), "marks": self.marks}
         self.file.write_text(json.dumps(found), encoding="ascii")
 
 
@@ -52,8 +55,9 @@ class TrackedLines(Lines):
 
     def ack(self, tup_id: Any) -> None:
         self.left -= 1
-        if not self.left:
-            self.last = monotonic()
+        if not self.left % MARK:
+            self.marks.append(monotonic())
+            self.last = self.marks[-1]
 
 
 class UntrackedLines(Lines):
