@@ -16,7 +16,7 @@ from typhoon.local import LocalCluster
 from typhoon.metrics import Stats
 from typhoon.topology import TopologyBuilder
 
-LOOK_S = 0.01
+LOOK_S = 0.1
 """How often the end is looked for: each look takes the workers' time."""
 START_S = 60.0
 

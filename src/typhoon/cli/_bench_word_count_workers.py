@@ -156,7 +156,7 @@ class _Bench:
 def _common_rate(spouts: list[dict[str, Any]]) -> float:
     """Lines acked per second while all spouts had some; 0 where none are tracked, or too few."""
     begin, end = max(_each(spouts, "first")), min(_each(spouts, "last"))
-    marks = sum(begin < mark <= end for one in spouts for mark in one["marks"])
+    marks: int = sum(begin < mark <= end for one in spouts for mark in one["marks"])
     return MARK * marks / _seconds(begin, end)
 
 
