@@ -6,21 +6,15 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 /// A pilot that has not come by for so long is busy with something else.
 const PATIENCE: Duration = Duration::from_millis(2);
-/// After so many looks at a pilot that waits, the link thread sleeps until that wakes.
-const CALM: u32 = 64;
-const NAP: Duration = Duration::from_secs(60);
-
-/// What the link thread is at.
-const LOOKS: u8 = 0;
-const STANDS_IN: u8 = 1;
-const SLEEPS: u8 = 2;
+/// So seldom, at last, the link thread looks at a pilot that only waits.
+const LEISURE: Duration = Duration::from_millis(20);
 
 /// The driver, and who may take a turn at it.
 pub(crate) struct Helm {
@@ -32,7 +26,8 @@ pub(crate) struct Helm {
     turns: AtomicU64,
     /// The pilot waits for the descriptor.
     watched: AtomicBool,
-    keeper: AtomicU8,
+    /// The link thread waits for it, in the pilot's stead.
+    stood_in: AtomicBool,
     thread: OnceLock<Thread>,
     /// Ends the link thread's wait for the descriptor.
     call: mio::Waker,
@@ -62,7 +57,7 @@ impl Helm {
             fd,
             turns: AtomicU64::new(0),
             watched: AtomicBool::new(false),
-            keeper: AtomicU8::new(LOOKS),
+            stood_in: AtomicBool::new(false),
             thread: OnceLock::new(),
             call: mio::Waker::new(poll.registry(), Token(1))?,
         });
@@ -94,23 +89,17 @@ impl Keeper {
     pub fn run(mut self) {
         let helm = Arc::clone(&self.helm);
         let _ = helm.thread.set(thread::current());
-        let (mut seen, mut calm) = (0, 0);
+        let (mut seen, mut pause) = (0, PATIENCE);
         while !helm.shared.is_stopped() {
             let turns = helm.turns.load(Ordering::SeqCst);
             let watched = helm.watched.load(Ordering::SeqCst);
             if !watched && turns == seen {
-                calm = 0;
                 self.stand_in(seen);
                 continue;
             }
             seen = turns;
-            calm = if watched { calm + 1 } else { 0 };
-            if calm < CALM {
-                thread::park_timeout(PATIENCE);
-            } else {
-                calm = 0;
-                self.sleep();
-            }
+            pause = if watched { LEISURE.min(2 * pause) } else { PATIENCE };
+            thread::park_timeout(pause);
         }
         let mut driver = helm.driver();
         driver.turn();
@@ -128,7 +117,7 @@ impl Keeper {
         driver.turn();
         let timeout = driver.doze();
         drop(driver);
-        helm.keeper.store(STANDS_IN, Ordering::SeqCst);
+        helm.stood_in.store(true, Ordering::SeqCst);
         let alone = helm.turns.load(Ordering::SeqCst) == seen && !helm.watched.load(Ordering::SeqCst);
         let timeout = if alone { timeout } else { Duration::ZERO };
         match self.poll.poll(&mut self.events, Some(timeout)) {
@@ -138,16 +127,7 @@ impl Keeper {
             }
             _ => (),
         }
-        helm.keeper.store(LOOKS, Ordering::SeqCst);
-    }
-
-    fn sleep(&self) {
-        let helm = &self.helm;
-        helm.keeper.store(SLEEPS, Ordering::SeqCst);
-        if helm.watched.load(Ordering::SeqCst) && !helm.shared.is_stopped() {
-            thread::park_timeout(NAP);
-        }
-        helm.keeper.store(LOOKS, Ordering::SeqCst);
+        helm.stood_in.store(false, Ordering::SeqCst);
     }
 }
 
@@ -159,7 +139,7 @@ impl Pilot {
     /// Read and write what can be read and written now. Calls the handler; never waits.
     pub fn turn(&self) {
         self.0.turns.fetch_add(1, Ordering::SeqCst);
-        if self.0.keeper.load(Ordering::SeqCst) == STANDS_IN {
+        if self.0.stood_in.load(Ordering::SeqCst) {
             let _ = self.0.call.wake();
         }
         if let Ok(mut driver) = self.0.driver.try_lock() {
@@ -178,11 +158,6 @@ impl Pilot {
     /// The wait is over.
     pub fn woke(&self) {
         self.0.watched.store(false, Ordering::SeqCst);
-        if self.0.keeper.load(Ordering::SeqCst) == SLEEPS
-            && let Some(thread) = self.0.thread.get()
-        {
-            thread.unpark();
-        }
     }
 
     /// Readable when there is something to do.

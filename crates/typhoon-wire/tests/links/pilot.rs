@@ -151,7 +151,7 @@ fn after_a_long_wait_as_well() {
     let mut wait = Wait::new(&pilot);
     for number in 0..3 {
         let began = Instant::now();
-        // Long enough for the link thread to sleep in earnest.
+        // Long enough for the link thread to look seldom.
         while began.elapsed() < Duration::from_millis(150) {
             let waker = Arc::clone(&wait.waker);
             let ring = thread::spawn(move || {
