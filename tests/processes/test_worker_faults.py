@@ -313,7 +313,7 @@ def test_stopped_beyond_the_heartbeat_time_out(line, diary, wait_until, caplog):
 
 
 @pytest.mark.parametrize("component", ["numbers", "forward", "sink"])
-def test_stopped_beyond_the_link_time_out(line, diary, wait_until, component):
+def test_stopped_beyond_the_link_time_out(line, diary, wait_until, caplog, component):
     """Its peers give their sessions with it up, but nobody kills it: what it does afterwards must
     not count twice."""
     flow = line(worker_link_timeout=0.3)
@@ -324,6 +324,7 @@ def test_stopped_beyond_the_link_time_out(line, diary, wait_until, component):
     os.kill(victim.pid, signal.SIGCONT)
     seen = diary.count("seen")
     wait_until(lambda: diary.count("seen") > seen + 500)
+    wait_until(lambda: any("it was lost: " in one.getMessage() for one in caplog.records))
     assert flow.pids() == flow.first
     stats, acked = flow.end()
     assert stats.failed_by_worker_death == diary.count("lost") > 0, "no session was given up"

@@ -15,15 +15,15 @@ class Links:
     def __init__(self, *script):
         self.script = list(script)
         self.there = {2}
-        self.refused = []
+        self.troubles = []
 
     def wait_connected(self, workers, timeout):
         if timeout and self.script:
             self.script.pop(0)(self)
         return not self.script if timeout else self.there.issuperset(workers)
 
-    def take_refused(self):
-        taken, self.refused = self.refused, []
+    def take_troubles(self):
+        taken, self.troubles = self.troubles, []
         return taken
 
 
@@ -32,7 +32,7 @@ def nothing(links):
 
 
 def refuse(peer, why):
-    return lambda links: links.refused.append((peer, why))
+    return lambda links: links.troubles.append((peer, why))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_peer_that_listens_and_does_not_answer_is_named_once(told, monkeypatch
     linking.listens(2, "tcp:10.0.0.2:4000")
     assert linking.wait(threading.Event())
     assert told() == [
-        "no link with worker 6701 yet: it listens at tcp:10.0.0.1:4000, and there is no answer"
+        "no link with worker 6701: it listens at tcp:10.0.0.1:4000, and there is no answer"
     ]
 
 
@@ -76,9 +76,9 @@ def test_why_a_handshake_was_refused_is_said_once_for_each_reason(told, monkeypa
     linking.listens(1, "unix:/tmp/1-1")
     assert linking.wait(threading.Event())
     assert told() == [
-        "no link with worker 6701 yet: another secret",
-        "no link with somebody yet: not a worker of Typhoon",
-        "no link with worker 6701 yet: another version",
+        "no link with worker 6701: another secret",
+        "no link with somebody: not a worker of Typhoon",
+        "no link with worker 6701: another version",
     ]
 
 
@@ -86,3 +86,16 @@ def test_it_does_not_wait_for_ever(told):
     over = threading.Event()
     over.set()
     assert not Linking(Links(nothing, nothing), [1], 6700).wait(over)
+
+
+def test_a_link_that_is_lost_later_is_told_each_time(told):
+    links = Links()
+    linking = Linking(links, [1, 2], 6700)
+    for _ in range(2):
+        links.there = {2}
+        links.troubles = [(1, "it was lost: the other end gave it up")]
+        linking.look()
+        linking.look()
+        links.there = {1, 2}
+        linking.look()
+    assert told() == ["no link with worker 6701: it was lost: the other end gave it up"] * 2

@@ -1,4 +1,4 @@
-"""A worker waits until it has a link with every peer, and says for whom and why if that is long."""
+"""Why a worker has no link with a peer: while it waits for all of them, and later."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Linked(Protocol):
 
     def wait_connected(self, workers: Sequence[int], timeout: float) -> bool: ...
 
-    def take_refused(self) -> list[tuple[int | None, str]]: ...
+    def take_troubles(self) -> list[tuple[int | None, str]]: ...
 
 
 class Linking:
@@ -47,13 +47,26 @@ class Linking:
         while not self._engine.wait_connected(self._peers, LOOK_S):
             if over.is_set():
                 return False
-            self._refused.update(self._engine.take_refused())
+            self._refused.update(self._engine.take_troubles())
             reasons: dict[int | None, str] = {}
             reasons.update(self._silent())
             reasons.update(self._refused)
             for peer, why in reasons.items():
                 self._tell(peer, why)
         return True
+
+    def watch(self, over: threading.Event) -> None:
+        """Say which links are lost, or cannot be made again, until ``over`` is set."""
+        while not over.wait(LOOK_S):
+            self.look()
+
+    def look(self) -> None:
+        """Say what has become known since the last look."""
+        for peer, why in self._engine.take_troubles():
+            self._tell(peer, why)
+        for peer in [one for one in self._told if one is not None]:
+            if self._engine.wait_connected([peer], 0.0):
+                del self._told[peer]
 
     def _silent(self) -> Iterator[tuple[int, str]]:
         """Those that should have been reached by now."""
@@ -67,4 +80,4 @@ class Linking:
         if self._told.get(peer) != why:
             self._told[peer] = why
             who = "somebody" if peer is None else f"worker {self._first_port + peer}"
-            logger.warning("no link with %s yet: %s", who, why)
+            logger.warning("no link with %s: %s", who, why)

@@ -169,10 +169,11 @@ class _Served:
         self._say_failed(failure, again=True)
 
     def _start(self) -> None:
-        """Nothing is opened before every peer is connected."""
+        """Nothing is opened before every peer is connected; later it tells of lost links."""
         if self.linking.wait(self.over):
             self.worker.go()
             self._send("running")
+            self.linking.watch(self.over)
 
     def _beat(self) -> None:
         while not self.over.is_set():

@@ -20,9 +20,9 @@ struct Present {
     now: HashSet<u16>,
     /// The incarnation of the last session with each.
     last: HashMap<u16, u64>,
-    /// Why the last handshake with each failed, as far as nobody has asked; of those that did not say who they were
-    /// by `None`.
-    refused: HashMap<Option<u16>, Refusal>,
+    /// Why there is no link with each, as far as nobody has asked: how the last handshake failed, or the session was
+    /// lost. Of those that did not say who they were by `None`.
+    troubles: HashMap<Option<u16>, String>,
 }
 
 /// What is called by who drives the links, with or without the GIL.
@@ -76,11 +76,14 @@ impl Handler for Ends {
     fn lost(&self, peer: u16, incarnation: u64, why: Lost) {
         let mut present = self.present();
         present.now.remove(&peer);
+        if why != Lost::Down {
+            present.troubles.insert(Some(peer), format!("it was lost: {why}"));
+        }
         self.exchange.lost(peer, self.cause(peer, incarnation, why));
     }
 
     fn refused(&self, peer: Option<u16>, why: Refusal) {
-        self.present().refused.insert(peer, why);
+        self.present().troubles.insert(peer, why.to_string());
     }
 
     /// A worker without links would look alive and be deaf: its next start has new ones.
@@ -132,9 +135,9 @@ impl Ends {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why handshakes failed since the last call.
-    pub(super) fn take_refused(&self) -> HashMap<Option<u16>, Refusal> {
-        std::mem::take(&mut self.present().refused)
+    /// What went wrong since the last call.
+    pub(super) fn take_troubles(&self) -> HashMap<Option<u16>, String> {
+        std::mem::take(&mut self.present().troubles)
     }
 
     /// Wait until these workers are connected; false if that takes too long.

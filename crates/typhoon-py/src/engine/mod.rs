@@ -253,14 +253,11 @@ impl Engine {
         ends.is_none_or(|ends| py.detach(|| ends.wait(&workers, Duration::from_secs_f64(timeout))))
     }
 
-    /// By worker, if it said who it is, why the last handshake with it failed since the last call.
-    fn take_refused(&self) -> Vec<(Option<u16>, String)> {
+    /// By worker, if it said who it is, why there is no link with it, as far as that is new since the last call.
+    fn take_troubles(&self) -> Vec<(Option<u16>, String)> {
         let ends = self.lock_links().as_ref().map(|(ends, _)| Arc::clone(ends));
-        let refused = ends.map(|ends| ends.take_refused()).unwrap_or_default();
-        refused
-            .into_iter()
-            .map(|(worker, why)| (worker, why.to_string()))
-            .collect()
+        let troubles = ends.map(|ends| ends.take_troubles()).unwrap_or_default();
+        troubles.into_iter().collect()
     }
 
     /// End all links at once.
