@@ -85,7 +85,7 @@ def test_a_notice_of_a_death_names_the_log(diary, submit, folder, tmp_path, wait
     (notice,) = wait_until(lambda: topology.notices)
     keep.unlink()
     topology.wait_until_drained(timeout=20)
-    text, _, log = notice.partition("; its log is ")
+    text, _, log = notice.partition("\nhint: its log is ")
     assert text.startswith("worker 6701: killed by SIGKILL")
     assert "killed by SIGKILL" in Path(log).read_text()
 
@@ -437,7 +437,7 @@ def test_a_peer_that_cannot_be_reached_is_named(diary, submit, monkeypatch, wait
     submit(numbers_to(Sink(diary), diary), 2, wait=False, worker_link_transport="tcp")
     where = "it listens at tcp:127.0.0.1:1, and there is no answer"
     for worker, peer in ((6700, 6701), (6701, 6700)):
-        said = f"worker {worker}: no link with worker {peer} yet: {where}"
+        said = f"worker {worker}: no link with worker {peer}: {where}"
         wait_until(lambda said=said: said in caplog.messages, what=said)
 
 

@@ -214,7 +214,7 @@ FAILS = "SpeechlessError: (its str() raised LookupError)"
 def test_an_error_without_words_fails_a_topology(
     diary, wait_until, monkeypatch, processes, at, on_error
 ):
-    monkeypatch.setattr("typhoon.worker._worker.BACK_OFF_S", (0.01,))
+    monkeypatch.setattr("typhoon.worker._restarts.BACK_OFF_S", (0.01,))
     bolt = Speechless(diary, at=at)
     bolt.on_error = on_error
     config = {"topology.workers": 2, "supervisor.worker.max.restarts": 1}

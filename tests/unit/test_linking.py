@@ -58,7 +58,7 @@ def test_where_it_listens_next_is_another_reason(told, monkeypatch):
     linking = Linking(Links(*script), [1, 2], 6700)
     linking.listens(1, "unix:/tmp/1-1")
     assert linking.wait(threading.Event())
-    assert [line.split()[9] for line in told()] == ["unix:/tmp/1-1,", "unix:/tmp/1-2,"]
+    assert [line.split()[8] for line in told()] == ["unix:/tmp/1-1,", "unix:/tmp/1-2,"]
 
 
 def test_nobody_is_named_before_there_was_time(told):

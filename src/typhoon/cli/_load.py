@@ -81,11 +81,20 @@ def _parts(target: str) -> tuple[str, str | None]:
     return target, None
 
 
+def _load_what_it_hides(folder: Path) -> None:
+    """What runs workers is loaded late, as most runs have none; but now, if a file of ``folder``
+    would be taken for one of the modules that it needs."""
+    names = {one.stem if one.suffix == ".py" else one.name for one in folder.iterdir()}
+    if not names.isdisjoint({*sys.stdlib_module_names, "psutil"}):
+        import typhoon.local._group  # noqa: F401
+
+
 def import_file(file: Path) -> ModuleType:
     """``file`` as a module; what it raises becomes a ``TopologyFileError`` of a few lines."""
-    folder = str(file.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    folder = file.resolve().parent
+    _load_what_it_hides(folder)
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
     name = _module_name(file)
     spec = importlib.util.spec_from_file_location(name, file.resolve())
     if spec is None or spec.loader is None:

@@ -120,7 +120,8 @@ class _Served:
     def _prepare(self) -> Worker:
         order = self.order
         self._open_outside()
-        sys.path[:] = [*order.path, *(one for one in sys.path if one not in order.path)]
+        # Last the current folder, where it can hide nothing: Python was told to leave it out.
+        sys.path[:] = dict.fromkeys([*order.path, *sys.path, str(Path.cwd())])
         for call in order.before:
             _call(call)
         for name, file in order.modules:
