@@ -9,8 +9,10 @@ use crate::measure::Counter;
 const STRIDE: u32 = 32;
 /// Look at the clock once per so many calls of `next_tuple`, which may be slow, while what they emitted waits.
 const LOOK: usize = 4;
-/// A turn of an executor ends after this many nanoseconds.
-const QUANTUM: u64 = 250_000;
+/// A turn of an executor ends after this many nanoseconds; sooner where there are other workers, since what is for them
+/// or comes from them waits until the round is over.
+const QUANTUM: u64 = 1_000_000;
+const QUANTUM_AMONG_OTHERS: u64 = 250_000;
 
 /// Why an emit did not happen. Nothing was sent.
 #[derive(Debug)]
@@ -65,6 +67,7 @@ pub struct Desk<K: Kit> {
     timed_every: u32,
     /// When the clock was looked at last, to take a tuple.
     looked: u64,
+    quantum: u64,
     pub(super) turn_ends: u64,
     /// Emits so far; tells whether a call emitted.
     pub(super) emits: u64,
@@ -168,6 +171,10 @@ impl<K: Kit> Desk<K> {
             timed_every: plan.timed_every,
             looked: 0,
             began: 0,
+            quantum: match shared.peers.len() > shared.lines {
+                true => QUANTUM_AMONG_OTHERS,
+                false => QUANTUM,
+            },
             turn_ends: 0,
             emits: 0,
             spell: Spell::default(),
@@ -182,7 +189,7 @@ impl<K: Kit> Desk<K> {
     pub(super) fn begin_turn(&mut self, executor: usize, now: u64) {
         self.sit(executor);
         self.began = now;
-        self.turn_ends = now.saturating_add(QUANTUM);
+        self.turn_ends = now.saturating_add(self.quantum);
         self.due = self.dues[executor];
         self.stride();
     }

@@ -20,9 +20,11 @@ struct Present {
     now: HashSet<u16>,
     /// The incarnation of the last session with each.
     last: HashMap<u16, u64>,
-    /// Why there is no link with each, as far as nobody has asked: how the last handshake failed, or the session was
-    /// lost. Of those that did not say who they were by `None`.
-    troubles: HashMap<Option<u16>, String>,
+    /// Why the last handshake failed with each that has no session, as far as nobody has asked; of those that did not
+    /// say who they were by `None`.
+    refused: HashMap<Option<u16>, Refusal>,
+    /// Why the last session with each ended, as far as nobody has asked.
+    lost: HashMap<u16, Lost>,
 }
 
 /// What is called by who drives the links, with or without the GIL.
@@ -70,6 +72,7 @@ impl Handler for Ends {
         let cause = again.then(|| self.cause(peer, incarnation, Lost::Forgotten));
         self.exchange.connected(peer, cause);
         present.now.insert(peer);
+        present.refused.remove(&Some(peer));
         self.changed.notify_all();
     }
 
@@ -77,13 +80,13 @@ impl Handler for Ends {
         let mut present = self.present();
         present.now.remove(&peer);
         if why != Lost::Down {
-            present.troubles.insert(Some(peer), format!("it was lost: {why}"));
+            present.lost.insert(peer, why);
         }
         self.exchange.lost(peer, self.cause(peer, incarnation, why));
     }
 
     fn refused(&self, peer: Option<u16>, why: Refusal) {
-        self.present().troubles.insert(peer, why.to_string());
+        self.present().refused.insert(peer, why);
     }
 
     /// A worker without links would look alive and be deaf: its next start has new ones.
@@ -136,8 +139,15 @@ impl Ends {
     }
 
     /// What went wrong since the last call.
-    pub(super) fn take_troubles(&self) -> HashMap<Option<u16>, String> {
-        std::mem::take(&mut self.present().troubles)
+    pub(super) fn take_troubles(&self) -> Vec<(Option<u16>, String)> {
+        let mut present = self.present();
+        let lost = present
+            .lost
+            .drain()
+            .map(|(peer, why)| (Some(peer), format!("it was lost: {why}")));
+        let mut troubles: Vec<_> = lost.collect();
+        troubles.extend(present.refused.drain().map(|(peer, why)| (peer, why.to_string())));
+        troubles
     }
 
     /// Wait until these workers are connected; false if that takes too long.

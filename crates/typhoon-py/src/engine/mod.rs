@@ -256,8 +256,7 @@ impl Engine {
     /// By worker, if it said who it is, why there is no link with it, as far as that is new since the last call.
     fn take_troubles(&self) -> Vec<(Option<u16>, String)> {
         let ends = self.lock_links().as_ref().map(|(ends, _)| Arc::clone(ends));
-        let troubles = ends.map(|ends| ends.take_troubles()).unwrap_or_default();
-        troubles.into_iter().collect()
+        ends.map(|ends| ends.take_troubles()).unwrap_or_default()
     }
 
     /// End all links at once.
