@@ -1,6 +1,7 @@
 """Components for tests with real worker processes, and a diary that all of those write in."""
 
 import asyncio
+import ctypes
 import gc
 import json
 import os
@@ -501,3 +502,16 @@ class Cutter(Part, Bolt):
                     engine.cut(index)
             self.diary.note("cut", number)
         self.emit([number])
+
+
+class Clutches(Part, Bolt):
+    """Now and then it holds the GIL for ``hold`` seconds, as some libraries do in a long call."""
+
+    outputs = ["number"]
+    threaded = True
+
+    def process(self, tup: Any) -> None:
+        if tup.values[0] % 200 == 101:
+            ctypes.PyDLL(None).usleep(int(self.hold * 1e6))
+            self.diary.note("held", tup.values[0])
+        self.emit([tup.values[0]])

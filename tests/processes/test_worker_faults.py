@@ -16,6 +16,7 @@ import psutil
 import pytest
 from worker_parts import (
     CannotStart,
+    Clutches,
     Cutter,
     DiesAtStart,
     DiesWhileItStarts,
@@ -499,6 +500,21 @@ def test_full_disk_under_the_logs(diary, submit, tmp_path, monkeypatch):
 
 
 # Links -------------------------------------------------------------------------------------------
+
+
+def test_a_lock_that_is_held_for_long_loses_no_link(diary, submit, caplog):
+    """The first thread of the worker waits for nothing but the GIL meanwhile."""
+    builder = TopologyBuilder()
+    builder.set_spout("numbers", Numbers(diary, count=800, pace=400), 2)
+    builder.set_bolt("clutches", Clutches(diary, hold=0.9)).shuffle_grouping("numbers")
+    builder.set_bolt("sink", Sink(diary)).shuffle_grouping("clutches")
+    config = {"topology_message_timeout_secs": NEVER, "worker_link_timeout": 0.4}
+    topology = submit(builder, 2, **config)
+    topology.wait_until_drained(timeout=50)
+    assert diary.count("held") == 4
+    assert diary.firsts("acked") == Counter(range(800))
+    assert not [one.getMessage() for one in caplog.records if "was lost" in one.getMessage()]
+    assert topology.stats().failed_by_worker_death == 0
 
 
 def test_connections_that_break_lose_nothing(diary, submit, tmp_path, wait_until):

@@ -2,8 +2,9 @@ use crate::Outgoing;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What is called by who drives the links: the link thread or the [`crate::Pilot`], one at a time. Each call holds up all links, so none may block, wait for a lock that is held for long,
-/// or panic. Any of them may call [`crate::Links::ring`], `up`, `down` and `cut`.
+/// What is called by who drives the links: the link thread or the [`crate::Pilot`], one at a time. Each call holds up all
+/// links, so none may block, wait for a lock that is held for long, or panic. Any of them may call [`crate::Links::ring`],
+/// `up`, `down` and `cut`.
 pub trait Handler: Send + Sync + 'static {
     /// The peer can take more: append messages to `out` while [`Outgoing::has_room`]. True if there is more to append
     /// now; then it is called again as soon as there is room, without a ring. A call that appends nothing counts as
@@ -29,8 +30,8 @@ pub trait Handler: Send + Sync + 'static {
     /// other end claims to be, where it came so far.
     fn refused(&self, _peer: Option<u16>, _why: Refusal) {}
 
-    /// The link thread has panicked: all links are gone, and none of the methods above is called any more. Called by
-    /// the thread as its last.
+    /// A turn has panicked, in whichever thread: nobody drives the links any more, and none of the methods above is called
+    /// again. Called by the link thread as its last.
     fn died(&self) {}
 }
 

@@ -139,7 +139,7 @@ impl Pilot {
     /// Read and write what can be read and written now. Calls the handler; never waits.
     pub fn turn(&self) {
         self.0.turns.fetch_add(1, Ordering::SeqCst);
-        if self.0.stood_in.load(Ordering::SeqCst) {
+        if self.0.stood_in.load(Ordering::SeqCst) && self.0.stood_in.swap(false, Ordering::SeqCst) {
             let _ = self.0.call.wake();
         }
         if let Ok(mut driver) = self.0.driver.try_lock() {

@@ -47,7 +47,7 @@ impl Links {
         let thread = std::thread::Builder::new()
             .name("typhoon-links".to_owned())
             .spawn(move || {
-                // What the driver had is gone with it, whatever state it was in.
+                // A panic in somebody else's turn is met here, too.
                 if catch_unwind(AssertUnwindSafe(|| keeper.run())).is_err() {
                     handler.died();
                 }

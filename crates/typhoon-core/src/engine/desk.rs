@@ -136,8 +136,8 @@ impl<K: Kit> Desk<K> {
         let timeout = plan
             .message_timeout
             .map(|t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
+        let traffic = Traffic::new(Arc::clone(&shared), &numbers, plan);
         Desk {
-            traffic: Traffic::new(Arc::clone(&shared), &numbers, plan),
             ledger: Ledger::new(
                 (plan.worker, plan.incarnation),
                 plan.line,
@@ -171,12 +171,13 @@ impl<K: Kit> Desk<K> {
             timed_every: plan.timed_every,
             looked: 0,
             began: 0,
-            quantum: match shared.peers.len() > shared.lines {
+            quantum: match traffic.has_peers() {
                 true => QUANTUM_AMONG_OTHERS,
                 false => QUANTUM,
             },
             turn_ends: 0,
             emits: 0,
+            traffic,
             spell: Spell::default(),
             latencies: Vec::new(),
             shared,

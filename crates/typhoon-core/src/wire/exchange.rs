@@ -242,6 +242,7 @@ impl<K: Kit> Exchange<K> {
                 }
             }
         }
+        self.shared.ring_all();
     }
 
     /// Has an executor of another worker its place in that one? Its number is that of its first task, behind ours.

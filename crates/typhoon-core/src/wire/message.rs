@@ -91,9 +91,17 @@ impl TupleWriter {
     }
 
     fn take(&mut self) -> Letter {
+        let mut counts = std::mem::take(&mut self.counts);
+        // Neighbours are one already; where receivers take turns, no two neighbours are alike.
+        counts.sort_unstable_by_key(|(number, _)| *number);
+        counts.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            kept.1 += if same { next.1 } else { 0 };
+            same
+        });
         Letter {
             bytes: std::mem::take(&mut self.buffer),
-            counts: std::mem::take(&mut self.counts),
+            counts,
         }
     }
 }
@@ -296,7 +304,10 @@ mod tests {
                     return Err(TestCaseError::fail("no tuples"));
                 };
                 let counted = counts.iter().flat_map(|(number, count)| vec![*number; *count as usize]);
-                prop_assert!(counted.eq(tuples.iter().map(number)));
+                let mut numbers: Vec<u32> = tuples.iter().map(number).collect();
+                numbers.sort_unstable();
+                prop_assert!(counted.eq(numbers));
+                prop_assert!(counts.is_sorted_by(|one, next| one.0 < next.0));
                 back.extend(tuples);
             }
             prop_assert_eq!(shown(&back), shown(&envelopes));

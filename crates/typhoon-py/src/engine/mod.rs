@@ -478,13 +478,19 @@ impl Engine {
             timeout = Some(timeout.map_or(doze, |timeout| timeout.min(doze)));
             fds.push(pilot.fd());
         }
-        let readable = match py {
-            Some(py) => py.detach(|| waker.wait(timeout, &fds)),
-            None => waker.wait(timeout, &fds),
+        let rest = || {
+            let readable = waker.wait(timeout, &fds);
+            // Before the GIL is asked for, which may take as long as others like: meanwhile the link thread stands in.
+            if let Some(pilot) = pilot {
+                pilot.woke();
+                pilot.turn();
+            }
+            readable
         };
-        if let Some(pilot) = pilot {
-            pilot.woke();
-        }
+        let readable = match py {
+            Some(py) => py.detach(rest),
+            None => rest(),
+        };
         for (fd, executor) in listed {
             if readable.contains(&fd) {
                 looped.wake(executor);

@@ -126,6 +126,10 @@ impl Driver {
             self.read(name, now);
         }
         self.tick(now);
+        // What was read may have brought something to write.
+        if self.shared.bell.answer() {
+            self.rung(now);
+        }
         self.write_all(now);
     }
 
