@@ -377,10 +377,6 @@ def test_more_workers_than_there_may_be(diary, submit, folder):
     with pytest.raises(InvalidTopologyError, match="workers = 65: a topology has at most 64"):
         submit(numbers_to(Sink(diary), diary, par=64), 65)
     assert not list(folder.iterdir())
-    # Of so many that are asked for, those that would have nothing to run are never started.
-    topology = submit(numbers_to(Sink(diary), diary, par=1), 65)
-    assert topology.stats().workers == 2
-    topology.wait_until_drained(timeout=20)
 
 
 def test_more_workers_than_a_machine_has_ports_for(diary, submit):

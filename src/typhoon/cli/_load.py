@@ -84,8 +84,10 @@ def _parts(target: str) -> tuple[str, str | None]:
 def _load_what_it_hides(folder: Path) -> None:
     """What runs workers is loaded late, as most runs have none; but now, if a file of ``folder``
     would be taken for one of the modules that it needs."""
-    names = {one.stem if one.suffix == ".py" else one.name for one in folder.iterdir()}
-    if not names.isdisjoint({*sys.stdlib_module_names, "psutil"}):
+    needed = {*sys.stdlib_module_names, "psutil", "cloudpickle"}
+    modules = {one.stem for one in folder.glob("*.py")}
+    packages = {one.parent.name for one in folder.glob("*/__init__.py")}
+    if not needed.isdisjoint(modules | packages):
         import typhoon.local._group  # noqa: F401
 
 

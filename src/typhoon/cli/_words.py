@@ -47,9 +47,7 @@ def write_out(text: str) -> None:
 
 def abandon_stdout() -> None:
     """Let go of what could not be written, or the interpreter tries once more when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    _lead_nowhere(sys.stdout.fileno())
 
 
 def open_closed_streams() -> None:
@@ -58,31 +56,23 @@ def open_closed_streams() -> None:
     for fd, name in zip(STANDARD, ("stdin", "stdout", "stderr"), strict=True):
         if getattr(sys, name) is not None:
             continue
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        if nowhere > fd and not _is_open(fd):
-            os.dup2(nowhere, fd)
-            os.close(nowhere)
-            nowhere = fd
+        nowhere = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: that one
         stream = open(nowhere, "w" if fd else "r", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-
-
-def _is_open(fd: int) -> bool:
-    try:
-        os.fstat(fd)
-    except OSError:
-        return False
-    return True
 
 
 def leave_closed_terminal() -> None:
     """Whatever is still written to it, or read from it, would raise: it goes nowhere."""
     for fd in STANDARD:
         if _is_closed_terminal(fd):
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            os.dup2(nowhere, fd)
-            os.close(nowhere)
+            _lead_nowhere(fd)
+
+
+def _lead_nowhere(fd: int) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, fd)
+    os.close(nowhere)
 
 
 def _is_closed_terminal(fd: int) -> bool:

@@ -28,8 +28,9 @@ from typhoon.errors import TopologyFailedError
 from typhoon.local._folder import RunFolder
 from typhoon.local._links import link_tls, refuse_long_path
 from typhoon.local._member import Member, Questions
-from typhoon.local._origin import Origin, pickled
+from typhoon.local._origin import Origin
 from typhoon.local._outlet import Outlet
+from typhoon.local._pickled import pickled
 from typhoon.metrics import WorkerReport
 from typhoon.topology import TopologySpec
 from typhoon.worker import LOGGED, MOST_WORKERS, PRINTED, TAPPED, Channel, Layout, WorkerOrder
@@ -86,7 +87,6 @@ class Crew:
         self._lock = threading.RLock()
         self._ended = threading.Condition(self._lock)
         self._folder = RunFolder()
-        self._died = False
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
@@ -161,7 +161,8 @@ class Crew:
                 member.channel.close()
 
     def _leave_folder(self) -> None:
-        self._folder.close(keep_logs=self._died or self.failure is not None)
+        died = any(member.notices for member in self.members)
+        self._folder.close(keep_logs=died or self.failure is not None)
 
     def _end_listener(self) -> None:
         self._slots_are_closed = True
@@ -256,7 +257,6 @@ class Crew:
                 self._down(member)
         if not reason:  # none is given for what was ordered
             return
-        self._died = True
         told = f"{member.why} ({reason})" if member.why else reason
         failure = TopologyFailedError(
             f"worker {port}: {told}", hint=f"its log is {self._folder.log(port)}"

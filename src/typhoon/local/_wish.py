@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from math import isnan
 from typing import Any
 
 from typhoon.config import read_value
@@ -35,8 +34,7 @@ def rescaled(
 
 
 def _wrong_wait(wait_secs: Any) -> Iterator[str]:
-    known = wait_secs is None or (_is_number(wait_secs) and not isnan(wait_secs))
-    if not known or (wait_secs is not None and wait_secs < 0):
+    if wait_secs is not None and not (_is_number(wait_secs) and wait_secs >= 0):  # NaN is not
         yield (
             f"wait_secs = {wait_secs!r}: it is a number of seconds, or None\n"
             "hint: wait_secs=5; None waits for the message time-out"

@@ -215,8 +215,7 @@ class ReliableSpout(Spout):
         if tup_id not in self.unacked_tuples:
             return
         if death is False:
-            emitted = self.unacked_tuples[tup_id]
-            self.emit(emitted.tup, tup_id, emitted.stream, emitted.direct_task)
+            self._replay(tup_id, 0, 0, "")
             return
         last = max_worker_deaths - 1  # the last death is not followed by a replay
         deaths = self.worker_deaths.setdefault(tup_id, set())

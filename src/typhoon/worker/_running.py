@@ -16,9 +16,12 @@ class Running(NamedTuple):
     plan: EnginePlan
 
     def progress(self) -> Progress:
-        """How far it is."""
+        """How far it is; nothing is looked up while it is at work."""
         engine = self.engine
-        stamp, ended = engine.quiet(), engine.ended()
+        stamp = engine.quiet()
+        if stamp is None:
+            return Progress()
+        ended = engine.ended()
         exhausted = all(one.shell is not None and one.shell.has_ended for one in self.plan.spouts)
         pending = sum(figures["pending"] for figures in engine.figures())
         return Progress(stamp, ended, exhausted, pending, tuple(engine.counts()))

@@ -149,8 +149,8 @@ class Shell:
         ``death`` may be told several times of a ``tup_id``: by each worker that dropped anything.
         """
         most = int(self.conf["topology.max.worker.deaths"])
-        told = False if death in self.blameless else death
-        self.instances[slot].fail_by_worker_death(tup_id, most, told)
+        counted = False if death in self.blameless else death
+        self.instances[slot].fail_by_worker_death(tup_id, most, counted)
 
     def unreadable(self, slot: int, source: tuple[str, str, Any], error: BaseException) -> None:
         """A tuple of another worker cannot be decoded; it fails."""
